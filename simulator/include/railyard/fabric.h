@@ -1,0 +1,283 @@
+// The control-and-inspection API of a simulated RDMA cluster.
+//
+// A Fabric is one shared-memory segment: nodes, devices, ports, cables, queue pairs, counters, faults
+// and traces. Who creates it owns it: the segment and its name are gone when the owner's object is
+// destroyed, and `sweep()` removes what a killed owner left behind. Programs join as ranks by running
+// with the variables that `environment()` names and the simulator's libibverbs in front of the
+// system's; they know nothing of this header.
+//
+// Thread-safety: a Fabric may be used from several threads; every call is short and none blocks unless
+// it says so. Errors: every function throws fabric::Error with a one-line message.
+// Times are nanoseconds of the fabric's clock since the segment was created.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace railyard::fabric {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// ---------------------------------------------------------------------------------------------
+// What a cluster is made of.
+
+struct NodeSpec {
+  std::string name;
+  std::vector<std::string> devices;  // each with one port
+};
+
+// One plug: "node0/rdma_en3" (a device's port) or the name of a switch.
+struct CableSpec {
+  std::string name;
+  std::string ends[2];
+};
+
+struct ClusterSpec {
+  std::string profile = "permissive";  // a shipped profile's name or the path of a profile's file
+  std::string profile_overrides;       // a JSON object merged over the profile (RFC 7386), or empty
+  std::vector<NodeSpec> nodes;
+  std::vector<std::string> switches;  // ports cabled to one switch all reach each other
+  std::vector<CableSpec> cables;
+};
+
+// The names of the profiles compiled into this library.
+std::vector<std::string> shipped_profiles();
+
+// The JSON text of a shipped profile or of a profile's file.
+std::string profile_text(const std::string& name_or_path);
+
+// What a profile gives a node by default: the n-th device's name ("rdma_en2", "mlx5_0").
+std::string default_device_name(const std::string& profile, int index);
+
+// A cluster of `nodes` nodes as the profile's users would cable it: every pair by `rails` cables of
+// their own where the profile is point to point, every device to one switch otherwise. Cables are
+// named c1, c2, ... in the order of (lower node, higher node, rail).
+ClusterSpec default_cluster(const std::string& profile, int nodes, int rails = 1);
+
+// Throws Error naming the offending place ("cables/c1/0: node0 has no device 'rdma_en9', it has ...")
+// without creating anything.
+void check(const ClusterSpec& spec);
+
+// ---------------------------------------------------------------------------------------------
+// What can be seen. Indices point into the vectors of the same Snapshot; -1 says "none".
+
+// How a process passes its time, as far as the fabric can tell.
+enum class Activity {
+  elsewhere,  // not in a verb and not polling: computing, or waiting for something outside the fabric
+  polling,    // polls completion queues and finds nothing
+  blocked,    // inside a verb that does not return (see `verb`)
+  exited,
+};
+
+struct ProcessView {
+  int index = -1;
+  pid_t pid = 0;
+  int node = -1;
+  bool alive = false;
+  Activity activity = Activity::elsewhere;
+  std::string verb;            // the verb it is inside of, or the last one it called
+  int64_t verb_since_ns = 0;   // when that call began
+  std::string waits_for;       // what a blocked verb waits for, in words
+  int blocked_device = -1;     // the device a blocked verb waits for
+  uint64_t progress = 0;       // grows with every event that is not an empty poll
+  uint64_t empty_polls = 0;    // grows with every poll that found nothing
+  int64_t progress_at_ns = 0;  // time of the last progress
+};
+
+struct ContextView {
+  int process = -1;
+  int device = -1;
+  int64_t opened_at_ns = 0;
+  int protection_domains = 0, completion_queues = 0, queue_pairs = 0, memory_regions = 0;
+};
+
+struct DeviceView {
+  std::string name;
+  int node = -1;
+  int port = -1;
+  int context_limit = 0;  // 0: no limit
+  int waiters = 0;        // processes blocked in ibv_open_device
+};
+
+struct PortView {
+  int device = -1;
+  int cable = -1;       // what is plugged into it
+  bool active = false;  // a cable leads to a live port or switch
+  uint64_t messages_out = 0, messages_in = 0;
+  uint64_t bytes_out = 0, bytes_in = 0;
+};
+
+struct CableView {
+  std::string name;
+  int ports[2] = {-1, -1};  // -1: unplugged at that end, or a switch
+  int switches[2] = {-1, -1};
+  bool plugged = true;
+  int original_ports[2] = {-1, -1};  // as the cluster was built
+  int64_t changed_at_ns = 0;         // 0: never
+};
+
+struct QueuePairView {
+  uint32_t number = 0;
+  int process = -1;
+  int context = -1;
+  int device = -1;
+  std::string type;   // "RC", "UC", "UD"
+  std::string state;  // "INIT", "RTS", "ERR", ...
+
+  // Where it is told to talk to.
+  uint32_t peer_number = 0;
+  int peer_port = -1;    // the port with the address it was given, -1: no such address
+  int peer = -1;         // the queue pair there, -1: none with that number, or it talks to another
+  bool reachable = false;  // a cable (or switch) joins its port to peer_port
+
+  uint64_t sends_posted = 0;     // by the program
+  uint64_t sends_settled = 0;    // decided: delivered, lost or refused
+  uint64_t sends_completed = 0;  // completions written (signalled or not)
+  uint64_t sends_lost = 0;       // never arrived: no cable, no queue pair, a fault
+  uint64_t receives_posted = 0;
+  uint64_t receives_filled = 0;  // consumed by a message
+
+  // Messages that met no receive and were dropped (profile rule "drop"), and the latest of them.
+  uint64_t dropped_no_receive = 0;
+  int64_t dropped_at_ns = 0;
+  int64_t receive_posted_after_drop_ns = 0;  // when the next receive came; 0: not yet
+  uint64_t receiver_not_ready = 0;           // RNR NAKs answered
+  uint64_t frame_mismatches = 0;
+
+  // The oldest message that is not settled yet: what the queue pair itself waits for.
+  std::string waiting_opcode;
+  uint64_t waiting_bytes = 0;
+  uint64_t completions_in_error = 0;
+  std::string last_error;  // "IBV_WC_RNR_RETRY_EXC_ERR"
+};
+
+struct CompletionQueueView {
+  int process = -1;
+  int context = -1;
+  uint64_t written = 0;  // completions
+  uint64_t read = 0;     // by the program
+  bool armed = false;    // a thread waits for an event
+};
+
+struct FaultView {
+  int id = -1;
+  uint64_t fired = 0;
+  int64_t first_fired_ns = 0;
+  std::string evidence;  // what it touched and what changed, in words; empty before it fired
+};
+
+struct Snapshot {
+  int64_t now_ns = 0;
+  // A number that changes whenever anything but an empty poll happens anywhere in the fabric.
+  uint64_t activity = 0;
+  // Messages or timers that will change something by themselves.
+  int in_flight = 0;
+  std::vector<ProcessView> processes;
+  std::vector<ContextView> contexts;
+  std::vector<DeviceView> devices;
+  std::vector<PortView> ports;
+  std::vector<CableView> cables;
+  std::vector<QueuePairView> queue_pairs;
+  std::vector<CompletionQueueView> completion_queues;
+  std::vector<FaultView> faults;
+};
+
+struct TraceEvent {
+  int64_t at_ns = 0;
+  int process = -1;
+  uint32_t queue_pair = 0;  // its number, 0: none
+  uint64_t sequence = 0;    // which message of that queue pair
+  uint64_t bytes = 0;
+  std::string what;  // "post_send SEND", "recv", "send done", "lost", "state RTS", ...
+};
+
+// ---------------------------------------------------------------------------------------------
+// Faults.
+
+// What happens to a call of a verb. Matched in the process of `node` (-1: every node).
+struct VerbFault {
+  enum class Action {
+    fail,                // return `error_number` (or NULL with errno)
+    block,               // never return
+    block_until_arrival, // ibv_post_recv: wait until a message for the queue pair has arrived
+    delay,               // wait for `delay_ns`, then go on
+  };
+  std::string verb;  // "ibv_post_recv", "ibv_create_qp", ...
+  int node = -1;
+  uint64_t nth = 1;    // the first call it acts on, counted from 1 per process
+  uint64_t times = 1;  // how many calls
+  Action action = Action::fail;
+  int error_number = 0;
+  int64_t delay_ns = 0;
+};
+
+// Evidence of an operation on cables.
+struct CableChange {
+  int64_t at_ns = 0;
+  bool changed = false;  // false: the cluster was already like that
+  std::string evidence;  // "c1: node0/rdma_en3 - node1/rdma_en4 (was node1/rdma_en3)"
+};
+
+// ---------------------------------------------------------------------------------------------
+
+class Fabric {
+ public:
+  // Builds the segment and returns its owner. Checks `spec` first.
+  static Fabric create(const ClusterSpec& spec);
+
+  // Opens another's fabric for inspection and faults.
+  static Fabric attach(const std::string& name);
+
+  Fabric(Fabric&&) noexcept;
+  Fabric& operator=(Fabric&&) noexcept;
+  ~Fabric();
+
+  const std::string& name() const;
+
+  // The variables with which a process becomes a program on `node`, apart from the loader's path.
+  std::vector<std::pair<std::string, std::string>> environment(int node) const;
+
+  int node_count() const;
+  int node(const std::string& name) const;    // -1: none
+  int cable(const std::string& name) const;   // -1: none
+  std::string port_name(int port) const;      // "node0/rdma_en3"
+
+  Snapshot snapshot() const;
+  // The last `most` events of every process, oldest first.
+  std::vector<TraceEvent> trace(size_t most) const;
+  int64_t now_ns() const;
+
+  // Cables, each one operation for all who look.
+  CableChange unplug(int cable);
+  CableChange plug(int cable);
+  // Exchanges the plugs of two cables at one node.
+  CableChange swap(int first, int second, int node);
+
+  // Arms a fault; its view in the snapshot says whether it fired.
+  int arm(const VerbFault& fault);
+  void disarm(int fault);
+
+  // Records that a process is gone (after waitpid): its queue pairs vanish and its share of the
+  // devices is free. Also done for processes found dead without being told.
+  void reap(pid_t pid);
+
+ private:
+  struct Impl;
+  explicit Fabric(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Removes segments of this user whose owner is gone; returns how many. Every create() does it first.
+int sweep();
+
+}  // namespace railyard::fabric
