@@ -1,0 +1,287 @@
+// The layout of a fabric's shared-memory segment.
+//
+//   SegmentHeader | nodes | devices | ports | cables | switches | processes | contexts |
+//   queue pairs | completion queues | faults | block owners | blocks (64 KiB each)
+//
+// Two rules make the death of a process at any instruction harmless to the others:
+//   1. A word has one writer, the process whose record it lies in. A record's first word says whose it
+//      is; it is claimed and given back by compare-and-swap, and what a dead process held is given back
+//      by whoever finds it dead.
+//   2. The exceptions are words that are right at every moment whoever wrote them last: doorbells,
+//      the cables (written by the owner of the fabric), and a device's lock, which can be taken over
+//      from a dead holder because it guards no state of its own.
+// Big things (send rings, staged payloads, traces) lie in blocks that a process owns.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "fabric/profile.h"
+
+namespace railyard::fabric::layout {
+
+template <typename T>
+using Shared = std::atomic<T>;
+static_assert(Shared<uint64_t>::is_always_lock_free && Shared<uint32_t>::is_always_lock_free);
+
+inline constexpr uint64_t kMagic = 0x4452415952414c49;  // changes never
+inline constexpr uint32_t kVersion = 1;                 // changes with anything in this file
+inline constexpr size_t kNameBytes = 32;
+inline constexpr size_t kBlockBytes = 64 * 1024;
+inline constexpr size_t kSegmentBytes = size_t{16} << 30;  // sparse
+inline constexpr size_t kCacheLine = 64;
+
+inline constexpr uint32_t kMaxProcesses = 4096;
+inline constexpr uint32_t kMaxContexts = 16384;
+inline constexpr uint32_t kMaxQueuePairs = 65536;
+inline constexpr uint32_t kMaxCompletionQueues = 65536;
+inline constexpr uint32_t kMaxFaults = 256;
+inline constexpr uint32_t kVerbCount = 64;  // see verb.h
+inline constexpr uint32_t kGidsPerPort = 4;
+inline constexpr uint32_t kTraceEvents = 4096;  // a process's; a power of two
+
+// Bits of SegmentHeader::gate: why a verb must look closer.
+inline constexpr uint32_t kGateFaults = 1, kGateSimulatedTime = 2, kGateTrace = 4;
+
+struct alignas(kCacheLine) SegmentHeader {
+  uint64_t magic;
+  uint32_t version;
+  Shared<uint32_t> ready;
+  uint64_t bytes;
+  int32_t owner_pid;
+  uint64_t owner_start_time;
+  uint64_t epoch_ticks;
+  double ticks_per_second;
+  uint32_t node_count, device_count, port_count, cable_count, switch_count, block_count;
+  uint64_t nodes, devices, ports, cables, switches, processes, contexts, queue_pairs,
+      completion_queues, faults, block_owners, blocks;  // offsets
+  Profile profile;
+
+  // Read by every verb, written hardly ever.
+  alignas(kCacheLine) Shared<uint32_t> gate;
+  Shared<uint32_t> topology_epoch;  // changes with every cable
+  Shared<uint64_t> simulated_ticks;
+
+  // How far the tables have been used: the highest index claimed so far + 1.
+  alignas(kCacheLine) Shared<uint32_t> processes_used;
+  Shared<uint32_t> contexts_used, queue_pairs_used, completion_queues_used;
+  Shared<uint32_t> next_queue_pair;  // where to look for a free one: numbers are reused late
+  Shared<uint32_t> next_block;
+  Shared<uint32_t> next_connection;
+};
+
+struct Node {
+  char name[kNameBytes];
+  uint32_t first_device, device_count;
+};
+
+struct Gid {
+  uint8_t raw[16];
+  uint32_t type;  // enum ibv_gid_type: 0 InfiniBand, 1 RoCE v1, 2 RoCE v2
+  uint32_t present;
+};
+
+struct alignas(kCacheLine) Device {
+  char name[kNameBytes];
+  uint32_t node, port;
+  uint64_t guid;
+  Shared<uint32_t> lock;     // RobustLock: index of the holding process + 1
+  Shared<uint32_t> waiters;  // blocked in ibv_open_device
+};
+
+inline constexpr int32_t kNowhere = -1;
+
+struct alignas(kCacheLine) Port {
+  uint32_t device;
+  uint16_t lid;
+  uint16_t number;  // of its device, from 1
+  Gid gids[kGidsPerPort];
+  // Multi-writer statistics; exact, as each is one atomic addition.
+  alignas(kCacheLine) Shared<uint64_t> messages_out;
+  Shared<uint64_t> bytes_out;
+  alignas(kCacheLine) Shared<uint64_t> messages_in;
+  Shared<uint64_t> bytes_in;
+};
+
+// Where a cable's plug is: a port, a switch, or nowhere.
+struct Plug {
+  Shared<int32_t> port;
+  Shared<int32_t> switch_index;
+};
+
+struct alignas(kCacheLine) Cable {
+  char name[kNameBytes];
+  Plug ends[2];
+  int32_t original_ports[2];
+  int32_t original_switches[2];
+  Shared<uint32_t> plugged;
+  Shared<uint64_t> changed_ticks;  // 0: never
+};
+
+struct Switch {
+  char name[kNameBytes];
+};
+
+enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead };
+
+struct TraceRecord {
+  uint64_t ticks;
+  uint64_t sequence;
+  uint64_t bytes;
+  uint32_t queue_pair;
+  uint16_t kind;  // TraceKind
+  uint16_t detail;
+};
+
+enum class TraceKind : uint16_t {
+  post_send,     // detail: opcode
+  post_receive,
+  receive_done,  // detail: status
+  send_done,     // detail: status
+  lost,          // detail: LostReason
+  state,         // detail: the new state
+  open_device,
+  close_device,
+};
+
+struct alignas(128) Process {
+  Shared<uint32_t> state;  // RecordState
+  int32_t pid;
+  uint64_t start_time;
+  uint32_t node;
+  uint64_t trace;  // offset of kTraceEvents records, 0: none
+
+  alignas(kCacheLine) Shared<uint64_t> progress;
+  Shared<uint64_t> progress_ticks;
+  Shared<uint64_t> empty_polls;
+  Shared<uint64_t> trace_count;
+
+  alignas(kCacheLine) Shared<uint32_t> verb;     // Verb: the last one called
+  Shared<uint32_t> blocked;                      // threads that wait inside a verb
+  Shared<uint64_t> verb_ticks;
+  Shared<int32_t> blocked_device;
+  Shared<uint32_t> wait_reason;                  // WaitReason
+
+  alignas(kCacheLine) Shared<uint32_t> doorbell;  // written by all
+  Shared<uint32_t> helper_asleep;
+
+  alignas(kCacheLine) Shared<uint64_t> calls[kVerbCount];  // counted while kGateFaults is set
+};
+
+enum class WaitReason : uint32_t { none, context_limit, completion_event, async_event, fault, arrival };
+
+struct alignas(kCacheLine) Context {
+  Shared<uint32_t> owner;  // process + 1, 0: free
+  uint32_t device;
+  uint64_t opened_ticks;
+  Shared<int32_t> protection_domains, completion_queues, queue_pairs, memory_regions;
+};
+
+// Bits of QueuePair::attention.
+inline constexpr uint32_t kHasChannel = 1, kArmed = 2;
+
+// A queue pair. `connection` names one life of it, from a move to RTR to the next reset: it is never 0
+// while connected and never the same twice.
+struct alignas(128) QueuePair {
+  Shared<uint32_t> owner;  // process + 1, 0: free
+  uint32_t context;
+  uint32_t device;
+  uint32_t port;
+  uint32_t type;           // enum ibv_qp_type
+  Shared<uint32_t> state;  // enum ibv_qp_state
+  Shared<uint64_t> connection;
+  Shared<uint32_t> peer_number;
+  Shared<int32_t> peer_port;
+  uint64_t ring;           // offset of the send ring's slots
+  uint32_t ring_mask;
+  uint32_t slot_bytes;
+  Shared<uint32_t> attention;
+  Shared<uint32_t> send_psn, receive_psn;
+  Shared<uint32_t> retries;  // rnr_retry | retry_count << 8 | timeout << 16 | min_rnr_timer << 24
+
+  // As the sender.
+  alignas(kCacheLine) Shared<uint64_t> posted;
+  Shared<uint64_t> completed;
+  Shared<uint64_t> lost;
+
+  // As the receiver: what became of the messages of connection `adopted`. Read by their sender.
+  alignas(kCacheLine) Shared<uint64_t> adopted;
+  Shared<uint64_t> settled;     // so many messages are decided
+  Shared<uint64_t> refused_at;  // the message refused + 1; 0: none
+  Shared<uint32_t> refused_status;
+  Shared<uint32_t> can_copy;    // its process can read the sender's memory
+
+  // For those who look on.
+  alignas(kCacheLine) Shared<uint64_t> receives_posted;
+  Shared<uint64_t> receives_filled;
+  Shared<uint64_t> dropped;
+  Shared<uint64_t> dropped_ticks;
+  Shared<uint64_t> receive_after_drop_ticks;
+  Shared<uint64_t> not_ready;
+  Shared<uint64_t> frame_mismatches;
+  Shared<uint32_t> errors;
+  Shared<uint32_t> last_error;  // enum ibv_wc_status
+};
+
+struct alignas(kCacheLine) CompletionQueue {
+  Shared<uint32_t> owner;
+  uint32_t context;
+  Shared<uint64_t> written, read;
+  Shared<uint32_t> armed;
+};
+
+// How a message's payload travels.
+enum class Carriage : uint8_t {
+  in_slot,  // in the slot's body
+  staged,   // in a block; the body holds its offset
+  gather,   // in the sender's memory; the body lists the pieces
+};
+
+inline constexpr uint8_t kSolicited = 1;
+
+// One message in a send ring, written by the sender and read by the receiver. The first cache line holds
+// all of a short message: one transfer between cores.
+struct alignas(kCacheLine) Slot {
+  // connection << 40 | sequence + 1; written last.
+  Shared<uint64_t> stamp;
+  uint64_t posted_ticks;  // when it left; arrival is never before
+  uint32_t bytes;
+  uint8_t opcode;         // enum ibv_wr_opcode
+  Carriage carriage;
+  uint8_t flags;
+  uint8_t pieces;
+  uint32_t immediate;
+  uint32_t remote_key;
+  uint64_t remote_address;
+  std::byte body[24];     // and on, to slot_bytes
+};
+static_assert(sizeof(Slot) == kCacheLine);
+inline constexpr size_t kSlotHeaderBytes = offsetof(Slot, body);
+
+struct Piece {
+  uint64_t address;
+  uint64_t bytes;
+};
+
+inline uint64_t stamp_of(uint64_t connection, uint64_t sequence) {
+  return connection << 40 | ((sequence + 1) & ((uint64_t{1} << 40) - 1));
+}
+
+enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay };
+
+struct alignas(kCacheLine) Fault {
+  Shared<uint32_t> armed;
+  uint32_t verb;
+  int32_t node;  // -1: all
+  uint64_t nth, times;
+  FaultAction action;
+  int32_t error_number;
+  int64_t delay_ns;
+  Shared<uint64_t> fired;  // several processes may write it
+  Shared<uint64_t> first_ticks;
+  Shared<uint32_t> queue_pair;  // the one it touched last
+  Shared<int32_t> process;
+};
+
+}  // namespace railyard::fabric::layout

@@ -1,0 +1,284 @@
+#include "fabric/segment.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "platform/process.h"
+#include "railyard/fabric.h"
+
+namespace railyard::fabric {
+
+using namespace layout;
+
+namespace {
+
+constexpr uint64_t align(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
+
+constexpr uint32_t kUnowned = 0;
+
+void raise_to(Shared<uint32_t>& mark, uint32_t value) {
+  uint32_t seen = mark.load(std::memory_order_relaxed);
+  while (seen < value && !mark.compare_exchange_weak(seen, value, std::memory_order_release)) {
+  }
+}
+
+}  // namespace
+
+Segment Segment::create(const std::string& name, const Counts& counts, const Profile& profile) {
+  Segment segment(name, platform::SharedMemory::create(name, kSegmentBytes));
+  uint64_t offset = sizeof(SegmentHeader);
+  auto table = [&](uint64_t count, size_t record_bytes) {
+    offset = align(offset, 128);
+    uint64_t begin = offset;
+    offset += count * record_bytes;
+    return begin;
+  };
+  uint64_t nodes = table(counts.nodes, sizeof(Node));
+  uint64_t devices = table(counts.devices, sizeof(Device));
+  uint64_t ports = table(counts.devices, sizeof(Port));
+  uint64_t cables = table(counts.cables, sizeof(Cable));
+  uint64_t switches = table(counts.switches, sizeof(Switch));
+  uint64_t fixed_end = offset;
+  uint64_t processes = table(kMaxProcesses, sizeof(Process));
+  uint64_t contexts = table(kMaxContexts, sizeof(Context));
+  uint64_t queue_pairs = table(kMaxQueuePairs, sizeof(QueuePair));
+  uint64_t completion_queues = table(kMaxCompletionQueues, sizeof(CompletionQueue));
+  uint64_t faults = table(kMaxFaults, sizeof(Fault));
+  uint32_t block_count = static_cast<uint32_t>((kSegmentBytes - offset) / (kBlockBytes + 4)) - 1;
+  uint64_t owners = table(block_count, sizeof(uint32_t));
+  uint64_t blocks = align(offset, kBlockBytes);
+  block_count = std::min<uint32_t>(block_count,
+                                   static_cast<uint32_t>((kSegmentBytes - blocks) / kBlockBytes));
+
+  if (!segment.memory_.commit(0, fixed_end) ||
+      !segment.memory_.commit(faults, kMaxFaults * sizeof(Fault)) ||
+      !segment.memory_.commit(owners, block_count * sizeof(uint32_t))) {
+    platform::SharedMemory::unlink(name);
+    throw Error("no room for a simulated cluster: the file system that holds shared memory (/dev/shm) is full");
+  }
+  SegmentHeader& header = segment.header();
+  header.magic = kMagic;
+  header.version = kVersion;
+  header.bytes = kSegmentBytes;
+  header.owner_pid = getpid();
+  header.owner_start_time = platform::process_start_time(getpid());
+  header.ticks_per_second = platform::measure_ticks_per_second();
+  header.epoch_ticks = platform::ticks();
+  header.node_count = counts.nodes;
+  header.device_count = header.port_count = counts.devices;
+  header.cable_count = counts.cables;
+  header.switch_count = counts.switches;
+  header.block_count = block_count;
+  header.nodes = nodes;
+  header.devices = devices;
+  header.ports = ports;
+  header.cables = cables;
+  header.switches = switches;
+  header.processes = processes;
+  header.contexts = contexts;
+  header.queue_pairs = queue_pairs;
+  header.completion_queues = completion_queues;
+  header.faults = faults;
+  header.block_owners = owners;
+  header.blocks = blocks;
+  header.profile = profile;
+  header.topology_epoch.store(1);
+  header.next_connection.store(1);
+  header.next_queue_pair.store(16);  // 0 and 1 are special queue pairs; low numbers look like mistakes
+  return segment;
+}
+
+Segment Segment::open(const std::string& name) {
+  auto refuse = [&](const std::string& why) { return Error("fabric " + name + ": " + why); };
+  std::optional<platform::SharedMemory> memory;
+  try {
+    memory = platform::SharedMemory::open(name);
+  } catch (const std::system_error& error) {
+    throw refuse(error.code().value() == EACCES ? "belongs to another user"
+                                                : "there is none of that name (has its run ended?)");
+  }
+  if (memory->bytes() < sizeof(SegmentHeader)) throw refuse("is not a fabric");
+  Segment segment(name, std::move(*memory));
+  const SegmentHeader& header = segment.header();
+  if (header.magic != kMagic) throw refuse("is not a fabric");
+  if (header.version != kVersion) {
+    throw refuse("has layout version " + std::to_string(header.version) + ", this library has " +
+                 std::to_string(kVersion) + ": use the railyard and libibverbs of one build");
+  }
+  if (header.ready.load(std::memory_order_acquire) == 0) throw refuse("is not finished yet");
+  return segment;
+}
+
+template <typename T>
+bool Segment::commit(const T& record) const {
+  auto offset = static_cast<size_t>(reinterpret_cast<const std::byte*>(&record) - memory_.data());
+  return memory_.commit(offset, sizeof record);
+}
+
+std::optional<uint32_t> Segment::claim_process() const {
+  // The dead stay to be looked at for as long as there are unused records.
+  for (uint32_t wanted : {uint32_t{kFree}, uint32_t{kDead}}) {
+    for (uint32_t i = 0; i < kMaxProcesses; ++i) {
+      Process& record = process(i);
+      if (!commit(record)) return std::nullopt;
+      uint32_t expected = wanted;
+      if (record.state.compare_exchange_strong(expected, kClaimed)) {
+        raise_to(header().processes_used, i + 1);
+        return i;
+      }
+    }
+  }
+  errno = ENOMEM;
+  return std::nullopt;
+}
+
+namespace {
+
+template <typename Record>
+bool take(Record& record, uint32_t process) {
+  uint32_t expected = 0;
+  return record.owner.load(std::memory_order_relaxed) == 0 &&
+         record.owner.compare_exchange_strong(expected, process + 1);
+}
+
+}  // namespace
+
+std::optional<uint32_t> Segment::claim_context(uint32_t process) const {
+  for (uint32_t i = 0; i < kMaxContexts; ++i) {
+    if (!commit(context(i))) return std::nullopt;
+    if (take(context(i), process)) {
+      raise_to(header().contexts_used, i + 1);
+      return i;
+    }
+  }
+  errno = ENOMEM;
+  return std::nullopt;
+}
+
+std::optional<uint32_t> Segment::claim_queue_pair(uint32_t process) const {
+  for (uint32_t tried = 0; tried < kMaxQueuePairs; ++tried) {
+    uint32_t i = header().next_queue_pair.fetch_add(1, std::memory_order_relaxed) % kMaxQueuePairs;
+    if (i < 16) continue;
+    if (!commit(queue_pair(i))) return std::nullopt;
+    if (take(queue_pair(i), process)) {
+      raise_to(header().queue_pairs_used, i + 1);
+      return i;
+    }
+  }
+  errno = ENOMEM;
+  return std::nullopt;
+}
+
+std::optional<uint32_t> Segment::claim_completion_queue(uint32_t process) const {
+  for (uint32_t i = 0; i < kMaxCompletionQueues; ++i) {
+    if (!commit(completion_queue(i))) return std::nullopt;
+    if (take(completion_queue(i), process)) {
+      raise_to(header().completion_queues_used, i + 1);
+      return i;
+    }
+  }
+  errno = ENOMEM;
+  return std::nullopt;
+}
+
+uint64_t Segment::allocate(uint64_t bytes, uint32_t process) const {
+  auto wanted = static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes);
+  uint32_t count = header().block_count;
+  if (wanted == 0 || bytes > uint64_t{count} * kBlockBytes) return errno = ENOSPC, 0;
+  uint32_t position = header().next_block.fetch_add(wanted, std::memory_order_relaxed) % count;
+  for (uint32_t tried = 0; tried < 2 * count;) {
+    if (position + wanted > count) {
+      tried += count - position;
+      position = 0;
+    }
+    uint32_t taken = 0;
+    for (; taken < wanted; ++taken) {
+      uint32_t expected = kUnowned;
+      if (!block_owner(position + taken).compare_exchange_strong(expected, process + 1)) break;
+    }
+    if (taken == wanted) {
+      uint64_t offset = header().blocks + uint64_t{position} * kBlockBytes;
+      if (memory_.commit(offset, uint64_t{wanted} * kBlockBytes)) return offset;
+      for (uint32_t i = 0; i < wanted; ++i) block_owner(position + i).store(kUnowned);
+      return errno = ENOSPC, 0;
+    }
+    for (uint32_t i = 0; i < taken; ++i) block_owner(position + i).store(kUnowned);
+    position += taken + 1;
+    tried += taken + 1;
+  }
+  return errno = ENOSPC, 0;
+}
+
+void Segment::release(uint64_t offset, uint64_t bytes) const {
+  if (offset == 0) return;
+  auto blocks = static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes);
+  auto first = static_cast<uint32_t>((offset - header().blocks) / kBlockBytes);
+  memory_.discard(offset, uint64_t{blocks} * kBlockBytes);
+  for (uint32_t i = 0; i < blocks; ++i) {
+    block_owner(first + i).store(kUnowned, std::memory_order_release);
+  }
+}
+
+bool Segment::alive(uint32_t index) const {
+  const Process& record = process(index);
+  if (record.state.load(std::memory_order_acquire) != kLive) return false;
+  return platform::process_alive(record.pid, record.start_time);
+}
+
+void Segment::reap(uint32_t index) const {
+  Process& record = process(index);
+  uint32_t expected = kLive;
+  if (!record.state.compare_exchange_strong(expected, kDead)) return;
+  uint32_t owner = index + 1;
+  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+    QueuePair& pair = queue_pair(i);
+    if (pair.owner.load() != owner) continue;
+    pair.connection.store(0, std::memory_order_release);
+    pair.owner.store(0, std::memory_order_release);
+  }
+  for (uint32_t i = 0; i < header().completion_queues_used.load(); ++i) {
+    uint32_t held = owner;
+    completion_queue(i).owner.compare_exchange_strong(held, 0);
+  }
+  for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
+    uint32_t held = owner;
+    context(i).owner.compare_exchange_strong(held, 0);
+  }
+  for (uint32_t i = 0; i < header().block_count; ++i) {
+    if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
+    memory_.discard(header().blocks + uint64_t{i} * kBlockBytes, kBlockBytes);
+    block_owner(i).store(kUnowned, std::memory_order_release);
+  }
+}
+
+int Segment::reap_dead() const {
+  int found = 0;
+  for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
+    if (process(i).state.load() == kLive && !alive(i)) {
+      reap(i);
+      ++found;
+    }
+  }
+  return found;
+}
+
+RobustLock::RobustLock(const Segment& segment, Shared<uint32_t>& word, uint32_t process)
+    : word_(word) {
+  uint32_t holder = 0;
+  for (uint32_t tries = 1;
+       !word_.compare_exchange_weak(holder, process + 1, std::memory_order_acquire); ++tries) {
+    if (holder != 0 && tries % 1024 == 0 && !segment.alive(holder - 1)) {
+      // Its holder died: take it over, unless another already has.
+      if (word_.compare_exchange_strong(holder, process + 1, std::memory_order_acquire)) return;
+    }
+    holder = 0;
+    sched_yield();
+  }
+}
+
+}  // namespace railyard::fabric

@@ -1,0 +1,114 @@
+// One process's view of a fabric's segment: tables by index, claims, blocks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "fabric/layout.h"
+#include "platform/shared_memory.h"
+#include "platform/ticks.h"
+
+namespace railyard::fabric {
+
+class Segment {
+ public:
+  // Lays out an empty fabric with so many of each; the caller fills the tables and calls publish().
+  struct Counts {
+    uint32_t nodes, devices, cables, switches;  // a device has one port
+  };
+  static Segment create(const std::string& name, const Counts& counts, const Profile& profile);
+
+  // Throws fabric::Error: no such segment, another user's, another version's, not finished.
+  static Segment open(const std::string& name);
+
+  void publish() { header().ready.store(1, std::memory_order_release); }
+
+  layout::SegmentHeader& header() const {
+    return *reinterpret_cast<layout::SegmentHeader*>(memory_.data());
+  }
+  const Profile& profile() const { return header().profile; }
+  const std::string& name() const { return name_; }
+
+  layout::Node& node(uint32_t i) const { return at<layout::Node>(header().nodes, i); }
+  layout::Device& device(uint32_t i) const { return at<layout::Device>(header().devices, i); }
+  layout::Port& port(uint32_t i) const { return at<layout::Port>(header().ports, i); }
+  layout::Cable& cable(uint32_t i) const { return at<layout::Cable>(header().cables, i); }
+  layout::Switch& switch_at(uint32_t i) const { return at<layout::Switch>(header().switches, i); }
+  layout::Process& process(uint32_t i) const { return at<layout::Process>(header().processes, i); }
+  layout::Context& context(uint32_t i) const { return at<layout::Context>(header().contexts, i); }
+  layout::QueuePair& queue_pair(uint32_t i) const {
+    return at<layout::QueuePair>(header().queue_pairs, i);
+  }
+  layout::CompletionQueue& completion_queue(uint32_t i) const {
+    return at<layout::CompletionQueue>(header().completion_queues, i);
+  }
+  layout::Fault& fault(uint32_t i) const { return at<layout::Fault>(header().faults, i); }
+
+  std::byte* bytes_at(uint64_t offset) const { return memory_.data() + offset; }
+
+  // Time. Ticks are the hardware's, or the controller's when it owns time.
+  uint64_t now_ticks() const {
+    return header().gate.load(std::memory_order_relaxed) & layout::kGateSimulatedTime
+               ? header().simulated_ticks.load(std::memory_order_acquire)
+               : platform::ticks();
+  }
+  int64_t to_ns(uint64_t ticks) const {  // 0 stays 0: "never"
+    return ticks == 0 ? 0
+                      : static_cast<int64_t>(static_cast<double>(ticks - header().epoch_ticks) * 1e9 /
+                                             header().ticks_per_second);
+  }
+  uint64_t ticks_in_ns(double ns) const {
+    return static_cast<uint64_t>(ns * header().ticks_per_second * 1e-9);
+  }
+
+  // Claims a record for `process`: std::nullopt when all are taken, or (errno ENOSPC) when the file
+  // system that holds shared memory is full.
+  std::optional<uint32_t> claim_process() const;
+  std::optional<uint32_t> claim_context(uint32_t process) const;
+  std::optional<uint32_t> claim_queue_pair(uint32_t process) const;
+  std::optional<uint32_t> claim_completion_queue(uint32_t process) const;
+
+  // A run of blocks with room for `bytes`, zeroed: its offset, or 0 when there is no room (errno
+  // ENOSPC). Freed runs are used again as late as possible, as a peer may still look at them.
+  uint64_t allocate(uint64_t bytes, uint32_t process) const;
+  void release(uint64_t offset, uint64_t bytes) const;
+
+  bool alive(uint32_t process) const;
+  // Gives back all that a dead process held.
+  void reap(uint32_t process) const;
+  // Reaps every process that is found dead; returns how many.
+  int reap_dead() const;
+
+ private:
+  Segment(std::string name, platform::SharedMemory memory)
+      : name_(std::move(name)), memory_(std::move(memory)) {}
+
+  template <typename T>
+  T& at(uint64_t offset, uint32_t index) const {
+    return reinterpret_cast<T*>(memory_.data() + offset)[index];
+  }
+  layout::Shared<uint32_t>& block_owner(uint32_t i) const {
+    return at<layout::Shared<uint32_t>>(header().block_owners, i);
+  }
+  template <typename T>
+  bool commit(const T& record) const;
+
+  std::string name_;
+  platform::SharedMemory memory_;
+};
+
+// A lock between processes that survives the death of its holder: what it guards must be right at every
+// moment (it orders checks with the claims that follow from them, nothing else).
+class RobustLock {
+ public:
+  RobustLock(const Segment& segment, layout::Shared<uint32_t>& word, uint32_t process);
+  ~RobustLock() { word_.store(0, std::memory_order_release); }
+  RobustLock(const RobustLock&) = delete;
+  RobustLock& operator=(const RobustLock&) = delete;
+
+ private:
+  layout::Shared<uint32_t>& word_;
+};
+
+}  // namespace railyard::fabric

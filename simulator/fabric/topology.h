@@ -1,0 +1,27 @@
+// Who reaches whom: cables, switches, addresses.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "fabric/segment.h"
+
+namespace railyard::fabric {
+
+using RawGid = std::array<uint8_t, 16>;
+
+// The port with this address, or layout::kNowhere.
+int32_t port_with_gid(const Segment& segment, const RawGid& gid);
+int32_t port_with_lid(const Segment& segment, uint16_t lid);
+
+// The cable plugged into a port (whether or not its other end is), or kNowhere.
+int32_t cable_of(const Segment& segment, int32_t port);
+
+// Whether what leaves one port arrives at the other now: over one cable, through one switch, or
+// because they are the same port.
+bool reaches(const Segment& segment, int32_t from, int32_t to);
+
+// Whether the port's link is up.
+bool port_active(const Segment& segment, int32_t port);
+
+}  // namespace railyard::fabric

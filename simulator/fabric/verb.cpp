@@ -1,0 +1,27 @@
+#include "fabric/verb.h"
+
+namespace railyard::fabric {
+namespace {
+
+constexpr const char* kNames[] = {
+    "",
+#define X(name) "ibv_" #name,
+    RAILYARD_VERBS(X)
+#undef X
+};
+
+}  // namespace
+
+const char* verb_name(Verb verb) {
+  auto index = static_cast<uint32_t>(verb);
+  return index < static_cast<uint32_t>(Verb::count) ? kNames[index] : "";
+}
+
+Verb verb_by_name(const std::string& name) {
+  for (uint32_t i = 1; i < static_cast<uint32_t>(Verb::count); ++i) {
+    if (name == kNames[i]) return static_cast<Verb>(i);
+  }
+  return Verb::none;
+}
+
+}  // namespace railyard::fabric

@@ -1,0 +1,17 @@
+// Which process is which, and whether it still lives.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+namespace railyard::platform {
+
+// A number that tells two processes apart which had the same pid one after the other; 0: no such
+// process, or the system does not say.
+uint64_t process_start_time(pid_t pid);
+
+// Whether the process with this pid and start time still runs. A zombie counts as gone.
+bool process_alive(pid_t pid, uint64_t start_time);
+
+}  // namespace railyard::platform
