@@ -1,0 +1,69 @@
+// A group of ranks that compute together. One process is one rank.
+//
+// Thread-safety: calls from several threads are serialised in some order, which must be the same on
+// every rank; abort() may be called at any time. Calls block, busily, until they are done or the
+// configuration's deadline has passed.
+//
+// Errors: every call throws railyard::Error. After an error the group is unusable: later calls
+// throw `group-unusable` with the first error in their text. Every rank learns of the first
+// failure, and its own error has the same code. Destroying a group always returns, within about a
+// second.
+//
+// Results are the same bits on every rank, and the same from run to run.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "railyard/config.h"
+#include "railyard/dtype.h"
+#include "railyard/error.h"
+
+namespace railyard {
+
+class Group {
+ public:
+  // Opens the devices and connects to all other ranks; blocks until all are there or
+  // `config.bootstrap_deadline` has passed (then the error names who is missing).
+  static std::unique_ptr<Group> create(const Config& config);
+
+  virtual ~Group() = default;
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // "mesh", "ring" or "local".
+  virtual const std::string& backend() const = 0;
+  // A sentence: why this backend ("JACCL_RING is set and every rank has rails to its neighbours").
+  virtual const std::string& backend_reason() const = 0;
+
+  // output[i] = sum over all ranks of input[i]; for bool: their disjunction. `bytes` is a multiple
+  // of the element size and the same on every rank. In place (input == output) is allowed, any
+  // other overlap is not. Sums of float16 and bfloat16 are rounded after each addition.
+  virtual void all_sum(const void* input, void* output, size_t bytes, Dtype dtype) = 0;
+
+  // Returns when every rank has called it.
+  virtual void barrier() = 0;
+
+  // Point to point, in order between two ranks; the sizes on both sides must be the same. send()
+  // returns when the buffer may be used again, which may be before the peer has received. A mesh
+  // reaches any rank, a ring only its two neighbours (`configuration` otherwise).
+  virtual void send(const void* data, size_t bytes, int destination) = 0;
+  virtual void recv(void* data, size_t bytes, int source) = 0;
+
+  // Ends the operation in progress and every later one with `aborted`, on all ranks. From any
+  // thread; does not block.
+  virtual void abort() = 0;
+
+ protected:
+  Group() = default;
+};
+
+// As JACCL's init: the group that the environment describes. With nothing in the environment: an
+// error when `strict`, else null.
+std::unique_ptr<Group> init(bool strict = false);
+
+}  // namespace railyard
