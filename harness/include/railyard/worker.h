@@ -21,8 +21,8 @@
 //                               "device": "rdma_en3", "peer": 1, "rail": 0, "errno": 0,
 //                               "status": "", "message": "..."}
 //                    An unknown peer or rail is -1, an unknown name the empty string. A digest is
-//                    the same on every rank where the operation's result is; it is empty for an
-//                    operation whose result differs by nature (send, compute).
+//                    the same on every rank that takes part in the operation; it is empty on the
+//                    others and where there is no result (barrier, sleep, compute).
 #pragma once
 
 #include <atomic>
@@ -51,6 +51,7 @@ enum class Phase : uint32_t {
   computing = 3,  // inside it, but busy on its own: waits for nobody
   done = 4,
   failed = 5,
+  leaving = 6,  // its work is done; waits on the side channel for the others to finish theirs
 };
 
 // A place in a workload: an operation's index and an iteration of it, both from 0, in one word so
