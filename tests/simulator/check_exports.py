@@ -9,12 +9,13 @@ Exits 1 and names what is missing or too much; 77 where there is nothing to comp
 
 import argparse
 import collections
+import glob
 import os
 import re
 import subprocess
 import sys
 
-CONSUMER_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec"]
+CONSUMER_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/lib64", *glob.glob("/usr/lib/*-linux-gnu*")]
 # A provider is tied to the very build of libibverbs it came with, which loads it by itself.
 PROVIDER = re.compile(r"-rdmav\d+\.so$")
 SONAME = "libibverbs.so.1"
