@@ -1,0 +1,75 @@
+// MLX hostfiles: {"backend": "jaccl", "hosts": [{"ssh", "ips", "rdma"}, ...]}, or the array alone.
+#include <fmt/format.h>
+
+#include "scenario/sections.h"
+
+namespace railyard::harness {
+
+namespace {
+
+Host read_host(const Reader& reader, size_t hosts, bool rdma_needed) {
+  reader.object({"ssh", "ips", "rdma", "cwd", "env"});
+  Host host;
+  host.ssh = reader.at("ssh").text();
+  if (host.ssh.empty()) reader.at("ssh").fail("the name is empty; write the machine's ssh name");
+  if (reader.has("ips")) host.ips = reader.at("ips").texts();
+  if (!reader.has("rdma")) {
+    if (rdma_needed) reader.fail("the key 'rdma' is missing; add the device to each peer");
+    return host;
+  }
+  std::vector<Reader> cells = reader.at("rdma").elements();
+  if (cells.size() != hosts) {
+    reader.at("rdma").fail(fmt::format(
+        "the matrix is not square: {} cells for {} hosts; write one per host, null for itself",
+        cells.size(), hosts));
+  }
+  for (const Reader& cell : cells) {
+    if (cell.is_null()) {
+      host.rdma.emplace_back();
+    } else if (cell.is_text()) {
+      host.rdma.push_back({cell.text()});
+    } else if (cell.is_array()) {
+      host.rdma.push_back(cell.texts());
+    } else {
+      cell.fail("a cell is null, a device's name, or an array of names");
+    }
+  }
+  return host;
+}
+
+}  // namespace
+
+std::vector<Host> load_hostfile(const std::string& file) {
+  Json json = parse_json(file, read_file(file));
+  Reader whole(file, "", json);
+  bool jaccl = false;
+  if (!whole.is_array()) {
+    whole.object({"backend", "hosts", "envs"});
+    if (whole.has("backend")) {
+      jaccl = whole.at("backend")
+                  .one_of({"jaccl", "jaccl-ring", "ring", "any", "mpi"})
+                  .starts_with("jaccl");
+    }
+  }
+  Reader list = whole.is_array() ? whole : whole.at("hosts");
+  std::vector<Reader> entries = list.elements();
+  if (entries.empty()) list.fail("there are no hosts; add one object per machine");
+  std::vector<Host> hosts;
+  for (const Reader& entry : entries) hosts.push_back(read_host(entry, entries.size(), jaccl));
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    for (size_t j = 0; j < hosts[i].rdma.size(); ++j) {
+      Reader cell = entries[i].at("rdma").elements()[j];
+      if (i == j && !hosts[i].rdma[j].empty())
+        cell.fail("a host has no device to itself; write null");
+      if (hosts[j].rdma.empty()) continue;
+      size_t there = hosts[i].rdma[j].size(), back = hosts[j].rdma[i].size();
+      if (there != back) {
+        cell.fail(fmt::format("{} rails lead to {}, {} come back; name both ends of each cable",
+                              there, hosts[j].ssh, back));
+      }
+    }
+  }
+  return hosts;
+}
+
+}  // namespace railyard::harness

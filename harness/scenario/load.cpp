@@ -1,0 +1,108 @@
+// Scenario files: found, read, checked.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "scenario/sections.h"
+
+namespace railyard::harness {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void read_work(const Reader& whole, Scenario& scenario) {
+  if (whole.has("program")) {
+    if (whole.has("workload"))
+      whole.at("program").fail("a program brings its own work; drop \"workload\"");
+    scenario.program = whole.at("program").texts();
+    if (scenario.program.empty() || scenario.program[0].empty()) {
+      whole.at("program").fail("the program is missing; write its path, then its arguments");
+    }
+    // A path with a slash is relative to the scenario; a bare name is looked up in PATH.
+    if (scenario.program[0].find('/') != std::string::npos) {
+      scenario.program[0] =
+          fs::absolute(beside(whole.file(), scenario.program[0])).lexically_normal();
+    }
+    scenario.workload_json = "[]";
+    return;
+  }
+  Reader workload = whole.at("workload");
+  scenario.operations = read_workload(workload, scenario.cluster.ranks);
+  scenario.workload_json = workload.json().dump();
+  if (whole.has("worker")) {
+    scenario.worker =
+        whole.at("worker").one_of({"railyard-rank", "railyard-rank-sim", "railyard-faulty"});
+  }
+  if (whole.has("variant")) {
+    scenario.variant = whole.at("variant").text();
+    if (!whole.has("worker")) scenario.worker = "railyard-faulty";
+  }
+  bool faulty = scenario.worker == "railyard-faulty";
+  if (faulty && scenario.variant.empty())
+    whole.fail("railyard-faulty needs the key 'variant'; add it");
+  if (!faulty && !scenario.variant.empty()) {
+    whole.at("variant").fail(
+        fmt::format("{} has no variants; use the worker railyard-faulty", scenario.worker));
+  }
+}
+
+}  // namespace
+
+std::string beside(const std::string& file, const std::string& path) {
+  if (path.empty() || path[0] == '/') return path;
+  return (fs::path(file).parent_path() / path).string();
+}
+
+Scenario parse_scenario(const std::string& file, const std::string& text) {
+  Json json = parse_json(file, text);
+  Reader whole(file, "", json);
+  whole.object({"$schema", "summary", "references", "cluster", "group", "workload", "program",
+                "worker", "variant", "seed", "faults", "expect"});
+  Scenario scenario;
+  scenario.file = file;
+  scenario.name = fs::path(file).stem();
+  scenario.summary = whole.at("summary").text();
+  if (whole.has("references")) scenario.references = whole.at("references").texts();
+  if (whole.has("seed")) scenario.seed = whole.at("seed").whole(0, ~uint64_t{0});
+  scenario.cluster = read_cluster(whole.at("cluster"));
+  if (whole.has("group")) scenario.group = read_group(whole.at("group"), scenario.cluster);
+  read_work(whole, scenario);
+  if (whole.has("faults")) scenario.faults = read_faults(whole.at("faults"), scenario);
+  if (whole.has("expect")) {
+    scenario.expect = read_expectation(whole.at("expect"), scenario.cluster.ranks, scenario.faults);
+  }
+  check_against_schema(file, text);
+  return scenario;
+}
+
+Scenario load_scenario(const std::string& file) { return parse_scenario(file, read_file(file)); }
+
+std::vector<std::string> find_scenarios(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+      throw InputError(path, "", "there is no such file or directory; check the path");
+    }
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<std::string> found;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
+      // x.schema.json, x.cluster.json and their like are no scenarios.
+      if (entry.path().extension() == ".json" && entry.path().stem().extension().empty() &&
+          entry.is_regular_file()) {
+        found.push_back(entry.path().lexically_normal());
+      }
+    }
+    if (found.empty()) throw InputError(path, "", "has no scenario in it; name another directory");
+    std::sort(found.begin(), found.end());
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  return files;
+}
+
+}  // namespace railyard::harness

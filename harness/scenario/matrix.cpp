@@ -1,0 +1,125 @@
+// Device matrices: made from cables, or read as JACCL reads them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "scenario/nearest.h"
+#include "scenario/sections.h"
+
+namespace railyard::harness {
+
+namespace {
+
+std::vector<std::string> read_cell(const Reader& cell) {
+  if (cell.is_null()) return {};
+  if (cell.is_text()) return {cell.text()};
+  if (!cell.is_array()) cell.fail("a cell is null, a device's name, or an array of names");
+  return cell.texts();
+}
+
+struct Plug {
+  int node = -1;
+  std::string device;
+};
+
+}  // namespace
+
+DeviceMatrix read_matrix(const Reader& reader, int ranks,
+                         const std::vector<fabric::NodeSpec>* nodes) {
+  std::vector<Reader> rows = reader.elements();
+  if (rows.size() != static_cast<size_t>(ranks)) {
+    reader.fail(fmt::format("the matrix has {} rows for {} ranks; write one row per rank",
+                            rows.size(), ranks));
+  }
+  DeviceMatrix matrix;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::vector<Reader> cells = rows[i].elements();
+    if (cells.size() != rows.size()) {
+      rows[i].fail(
+          fmt::format("the matrix is not square: this row has {} cells, there are {} rows; "
+                      "write one cell per rank",
+                      cells.size(), rows.size()));
+    }
+    std::vector<std::vector<std::string>> row;
+    for (size_t j = 0; j < cells.size(); ++j) {
+      row.push_back(read_cell(cells[j]));
+      if (i == j && !row.back().empty())
+        cells[j].fail("a rank has no device to itself; write null");
+      if (nodes == nullptr) continue;
+      for (const std::string& device : row.back()) {
+        const std::vector<std::string>& known = (*nodes)[i].devices;
+        if (std::find(known.begin(), known.end(), device) != known.end()) continue;
+        cells[j].fail(fmt::format("{} has no device '{}'; {}", (*nodes)[i].name, device,
+                                  suggest(device, known)));
+      }
+    }
+    matrix.push_back(std::move(row));
+  }
+  return matrix;
+}
+
+DeviceMatrix load_matrix(const std::string& file, int ranks) {
+  Json json = parse_json(file, read_file(file));
+  return read_matrix(Reader(file, "", json), ranks);
+}
+
+DeviceMatrix matrix_of(const fabric::ClusterSpec& spec, int rails) {
+  size_t size = spec.nodes.size();
+  DeviceMatrix matrix(size, std::vector<std::vector<std::string>>(size));
+  auto plug = [&](const std::string& end) {
+    size_t slash = end.find('/');
+    for (size_t i = 0; slash != std::string::npos && i < size; ++i) {
+      if (spec.nodes[i].name == end.substr(0, slash)) {
+        return Plug{static_cast<int>(i), end.substr(slash + 1)};
+      }
+    }
+    return Plug{};
+  };
+  auto join = [&](const Plug& a, const Plug& b) {
+    if (a.node < 0 || b.node < 0 || a.node == b.node) return;
+    auto& there = matrix[static_cast<size_t>(a.node)][static_cast<size_t>(b.node)];
+    auto& back = matrix[static_cast<size_t>(b.node)][static_cast<size_t>(a.node)];
+    if (rails > 0 && there.size() >= static_cast<size_t>(rails)) return;
+    // Both cells grow in one step, so that rail k of either is the same cable.
+    there.push_back(a.device);
+    back.push_back(b.device);
+  };
+
+  std::map<std::string, std::map<int, std::vector<Plug>>> switched;
+  for (const fabric::CableSpec& cable : spec.cables) {
+    Plug a = plug(cable.ends[0]), b = plug(cable.ends[1]);
+    join(a, b);
+    if (a.node >= 0 && b.node < 0) switched[cable.ends[1]][a.node].push_back(a);
+    if (b.node >= 0 && a.node < 0) switched[cable.ends[0]][b.node].push_back(b);
+  }
+  for (const auto& [name, nodes] : switched) {
+    for (auto first = nodes.begin(); first != nodes.end(); ++first) {
+      for (auto second = std::next(first); second != nodes.end(); ++second) {
+        size_t count = std::min(first->second.size(), second->second.size());
+        for (size_t k = 0; k < count; ++k) join(first->second[k], second->second[k]);
+      }
+    }
+  }
+  return matrix;
+}
+
+std::string matrix_text(const DeviceMatrix& matrix) {
+  Json json = Json::array();
+  for (const auto& row : matrix) {
+    Json cells = Json::array();
+    for (const auto& cell : row) {
+      if (cell.empty()) {
+        cells.push_back(nullptr);
+      } else if (cell.size() == 1) {
+        cells.push_back(cell[0]);
+      } else {
+        cells.push_back(cell);
+      }
+    }
+    json.push_back(std::move(cells));
+  }
+  return json.dump();
+}
+
+}  // namespace railyard::harness

@@ -1,0 +1,26 @@
+// The sections of a scenario, each read and checked by its own file.
+#pragma once
+
+#include "railyard/scenario.h"
+#include "scenario/reader.h"
+
+namespace railyard::harness {
+
+Cluster read_cluster(const Reader& reader);
+GroupPlan read_group(const Reader& reader, const Cluster& cluster);
+std::vector<OperationPlan> read_workload(const Reader& reader, int ranks);
+std::vector<FaultPlan> read_faults(const Reader& reader, const Scenario& scenario);
+Expectation read_expectation(const Reader& reader, int ranks, std::vector<FaultPlan>& faults);
+
+// Square, `ranks` wide, cells null, a name or an array of names; each name a device of its node
+// when `nodes` are given.
+DeviceMatrix read_matrix(const Reader& reader, int ranks,
+                         const std::vector<fabric::NodeSpec>* nodes = nullptr);
+
+// A path written in `file`, which is relative to that file's directory.
+std::string beside(const std::string& file, const std::string& path);
+
+// Checks against the JSON Schema what the sections have not: a net under them.
+void check_against_schema(const std::string& file, const std::string& text);
+
+}  // namespace railyard::harness
