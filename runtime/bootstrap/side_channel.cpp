@@ -1,0 +1,126 @@
+#include "bootstrap/side_channel.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+
+#include "bootstrap/side_channel_base.h"
+#include "bootstrap/wire.h"
+
+namespace railyard {
+
+std::unique_ptr<SideChannel> SideChannel::connect(const Options& options) {
+  return options.rank == 0 ? make_coordinator(options) : make_member(options);
+}
+
+std::string list_of_ranks(const std::vector<int>& ranks) {
+  if (ranks.empty()) return "no rank";
+  std::string list = fmt::format("rank{} {}", ranks.size() > 1 ? "s" : "", ranks.front());
+  for (size_t i = 1; i < ranks.size(); ++i) {
+    list += fmt::format("{}{}", i + 1 == ranks.size() ? " and " : ", ", ranks[i]);
+  }
+  return list;
+}
+
+Error to_error(const News& news, const std::string& operation, int rank) {
+  ErrorFields fields;
+  fields.operation = operation;
+  fields.peer = news.peer;
+  // What a rank says about this one is here an error of talking to that rank.
+  if (news.peer == rank || news.peer < 0) fields.peer = news.origin == rank ? -1 : news.origin;
+  fields.origin = news.origin == rank ? -1 : news.origin;
+  if (news.origin == rank || news.origin == news.peer) {
+    return {news.code, fmt::format("{}: {}", operation, news.message), fields};
+  }
+  return {news.code,
+          fmt::format("{}: rank {} failed first: {}", operation, news.origin, news.message),
+          fields};
+}
+
+std::string pack(const News& news) {
+  return WireWriter()
+      .put(news.code)
+      .put(static_cast<int32_t>(news.origin))
+      .put(static_cast<int32_t>(news.peer))
+      .put(news.message)
+      .take();
+}
+
+News unpack_news(const std::string& payload) {
+  WireReader reader(payload);
+  News news;
+  news.code = reader.get<ErrorCode>();
+  news.origin = reader.get<int32_t>();
+  news.peer = reader.get<int32_t>();
+  news.message = reader.text();
+  return news;
+}
+
+std::string pack_parts(const std::vector<std::string>& parts) {
+  WireWriter writer;
+  for (const std::string& part : parts) writer.put(part);
+  return writer.take();
+}
+
+std::vector<std::string> unpack_parts(const std::string& payload) {
+  std::vector<std::string> parts;
+  for (WireReader reader(payload); !reader.empty();) parts.push_back(reader.text());
+  return parts;
+}
+
+SideChannelBase::SideChannelBase(const Options& options)
+    : options_(options),
+      left_(static_cast<size_t>(options.size), false),
+      work_(boost::asio::make_work_guard(io_)) {}
+
+SideChannelBase::~SideChannelBase() { stop(); }
+
+void SideChannelBase::start() {
+  thread_ = std::thread([this] { io_.run(); });
+}
+
+void SideChannelBase::stop() {
+  work_.reset();
+  io_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SideChannelBase::post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
+
+bool SideChannelBase::keep(const News& news) {
+  std::lock_guard lock(mutex_);
+  if (news_) return false;
+  news_ = news;
+  has_news_.store(true, std::memory_order_release);
+  changed_.notify_all();
+  return true;
+}
+
+News SideChannelBase::news() const {
+  std::lock_guard lock(mutex_);
+  return news_.value_or(News{});
+}
+
+bool SideChannelBase::wait_for_news(std::chrono::milliseconds most) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, most, [&] { return news_.has_value(); });
+}
+
+void SideChannelBase::note_left(int rank) {
+  std::lock_guard lock(mutex_);
+  if (rank >= 0 && rank < options_.size) left_[static_cast<size_t>(rank)] = true;
+  changed_.notify_all();
+}
+
+bool SideChannelBase::has_left(int rank) const {
+  std::lock_guard lock(mutex_);
+  return left_[static_cast<size_t>(rank)];
+}
+
+bool SideChannelBase::wait(std::unique_lock<std::mutex>& lock, Clock::time_point deadline,
+                           const std::function<bool()>& ready) {
+  changed_.wait_until(lock, deadline, [&] { return ready() || news_.has_value(); });
+  return ready();
+}
+
+}  // namespace railyard

@@ -1,0 +1,66 @@
+// What both ends of the side channel share: the I/O thread, the news, and waiting with a deadline.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "bootstrap/connection.h"
+#include "bootstrap/side_channel.h"
+#include "config/endpoint.h"
+
+namespace railyard {
+
+inline constexpr uint32_t kSideChannelMagic = 0x44594c52;  // "RLYD"
+inline constexpr uint32_t kSideChannelVersion = 1;
+// How long a goodbye may take.
+inline constexpr std::chrono::milliseconds kGoodbye{1000};
+
+class SideChannelBase : public SideChannel {
+ public:
+  News news() const override;
+  bool wait_for_news(std::chrono::milliseconds most) const override;
+  bool has_left(int rank) const override;
+
+ protected:
+  explicit SideChannelBase(const Options& options);
+  ~SideChannelBase() override;  // stop() was called
+
+  void start();  // the I/O thread
+  void stop();   // ends it, whatever it waits for
+
+  // Runs in the I/O thread.
+  void post(std::function<void()> work);
+  // Keeps the first news and wakes who waits; returns whether it was the first.
+  bool keep(const News& news);
+  void note_left(int rank);
+  // Waits until `ready` (called under the lock), news, or the deadline. True when ready.
+  bool wait(std::unique_lock<std::mutex>& lock, Clock::time_point deadline,
+            const std::function<bool()>& ready);
+
+  const Options options_;
+  boost::asio::io_context io_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+
+ private:
+  std::optional<News> news_;
+  std::vector<bool> left_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::thread thread_;
+};
+
+std::string pack(const News& news);
+News unpack_news(const std::string& payload);
+std::string pack_parts(const std::vector<std::string>& parts);
+std::vector<std::string> unpack_parts(const std::string& payload);
+
+// The two ends. Both block until all ranks have joined.
+std::unique_ptr<SideChannel> make_coordinator(const SideChannel::Options& options);
+std::unique_ptr<SideChannel> make_member(const SideChannel::Options& options);
+
+}  // namespace railyard

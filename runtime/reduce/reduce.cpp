@@ -1,0 +1,76 @@
+#include "reduce/reduce.h"
+
+#include <cstdint>
+
+#include "reduce/half.h"
+
+namespace railyard {
+
+namespace {
+
+struct Bool {
+  uint8_t value;
+};
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
+
+// Integers come as unsigned ones: they wrap around, and two's complement makes signed sums the
+// same.
+template <typename T>
+T add(T a, T b) {
+  return static_cast<T>(a + b);
+}
+
+Bool add(Bool a, Bool b) { return {static_cast<uint8_t>((a.value | b.value) != 0)}; }
+
+Float16 add(Float16 a, Float16 b) {
+  return {to_float16(from_float16(a.bits) + from_float16(b.bits))};
+}
+
+BFloat16 add(BFloat16 a, BFloat16 b) {
+  return {to_bfloat16(from_bfloat16(a.bits) + from_bfloat16(b.bits))};
+}
+
+template <typename T>
+void sum_of(void* out, const void* a, const void* b, size_t bytes) {
+  auto* result = static_cast<T*>(out);
+  auto* left = static_cast<const T*>(a);
+  auto* right = static_cast<const T*>(b);
+  for (size_t i = 0, count = bytes / sizeof(T); i < count; ++i) result[i] = add(left[i], right[i]);
+}
+
+}  // namespace
+
+void sum(void* out, const void* a, const void* b, size_t bytes, Dtype dtype) {
+  switch (dtype) {
+    case Dtype::Bool:
+      return sum_of<Bool>(out, a, b, bytes);
+    case Dtype::Int8:
+    case Dtype::UInt8:
+      return sum_of<uint8_t>(out, a, b, bytes);
+    case Dtype::Int16:
+    case Dtype::UInt16:
+      return sum_of<uint16_t>(out, a, b, bytes);
+    case Dtype::Int32:
+    case Dtype::UInt32:
+      return sum_of<uint32_t>(out, a, b, bytes);
+    case Dtype::Int64:
+    case Dtype::UInt64:
+      return sum_of<uint64_t>(out, a, b, bytes);
+    case Dtype::Float16:
+      return sum_of<Float16>(out, a, b, bytes);
+    case Dtype::BFloat16:
+      return sum_of<BFloat16>(out, a, b, bytes);
+    case Dtype::Float32:
+    case Dtype::Complex64:  // sums of its two halves
+      return sum_of<float>(out, a, b, bytes);
+    case Dtype::Float64:
+      return sum_of<double>(out, a, b, bytes);
+  }
+}
+
+}  // namespace railyard
