@@ -1,0 +1,169 @@
+#include "railyard-faulty/side_channel.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "railyard-faulty/worker_error.h"
+
+namespace railyard::faulty {
+namespace {
+
+constexpr auto kConnectStep = std::chrono::milliseconds(2);
+
+[[noreturn]] void lost(const std::string& what, int error_number) {
+  throw WorkerError({.code = "side-channel-lost",
+                     .operation = "side channel",
+                     .device = "",
+                     .error_number = error_number,
+                     .status = "",
+                     .message = fmt::format("side channel: {}: {}", what,
+                                            error_number == 0 ? "the other end has closed it"
+                                                              : std::strerror(error_number))});
+}
+
+void write_all(int socket, const void* data, size_t bytes) {
+  const auto* next = static_cast<const std::byte*>(data);
+  while (bytes > 0) {
+    const ssize_t written = send(socket, next, bytes, 0);  // SIGPIPE is ignored by main()
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) lost("sending", errno);
+    next += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
+void read_all(int socket, void* data, size_t bytes) {
+  auto* next = static_cast<std::byte*>(data);
+  while (bytes > 0) {
+    const ssize_t got = recv(socket, next, bytes, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) lost("receiving", got < 0 ? errno : 0);
+    next += got;
+    bytes -= static_cast<size_t>(got);
+  }
+}
+
+using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+AddressList resolve(const std::string& address, const std::string& port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(address.c_str(), port.c_str(), &hints, &found) != 0) {
+    throw worker::BadInput(fmt::format("coordinator: '{}:{}' is no ip:port", address, port));
+  }
+  return {found, &freeaddrinfo};
+}
+
+void send_at_once(int socket) {
+  const int on = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+}  // namespace
+
+SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator)
+    : rank_(rank), ranks_(ranks) {
+  if (ranks == 1) return;
+  const size_t colon = coordinator.rfind(':');
+  if (colon == std::string::npos) {
+    throw worker::BadInput(fmt::format("coordinator: '{}' is no ip:port", coordinator));
+  }
+  const std::string address = coordinator.substr(0, colon);
+  const std::string port = coordinator.substr(colon + 1);
+  if (rank == 0) {
+    listen_for_all(address, port);
+  } else {
+    connect_to_first(address, port);
+  }
+}
+
+SideChannel::~SideChannel() {
+  for (const int socket : sockets_) {
+    if (socket >= 0) close(socket);
+  }
+}
+
+void SideChannel::listen_for_all(const std::string& address, const std::string& port) {
+  const AddressList where = resolve(address, port);
+  const int listener = socket(where->ai_family, SOCK_STREAM, 0);
+  if (listener < 0) lost("opening a socket", errno);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(listener, where->ai_addr, where->ai_addrlen) != 0 || listen(listener, ranks_) != 0) {
+    const int error_number = errno;
+    close(listener);
+    lost(fmt::format("listening at {}:{}", address, port), error_number);
+  }
+  sockets_.assign(static_cast<size_t>(ranks_), -1);
+  for (int joined = 1; joined < ranks_; ++joined) {
+    const int peer = accept(listener, nullptr, nullptr);
+    if (peer < 0) lost("accepting", errno);
+    send_at_once(peer);
+    int32_t rank = 0;
+    read_all(peer, &rank, sizeof(rank));
+    if (rank < 1 || rank >= ranks_ || sockets_[static_cast<size_t>(rank)] >= 0) {
+      close(peer);
+      lost(fmt::format("a rank {} joined that was not expected", rank), EPROTO);
+    }
+    sockets_[static_cast<size_t>(rank)] = peer;
+  }
+  close(listener);
+}
+
+void SideChannel::connect_to_first(const std::string& address, const std::string& port) {
+  const AddressList where = resolve(address, port);
+  for (;;) {
+    const int peer = socket(where->ai_family, SOCK_STREAM, 0);
+    if (peer < 0) lost("opening a socket", errno);
+    if (connect(peer, where->ai_addr, where->ai_addrlen) == 0) {
+      send_at_once(peer);
+      sockets_ = {peer};
+      break;
+    }
+    const int error_number = errno;
+    close(peer);
+    // Rank 0 may not be up yet.
+    if (error_number != ECONNREFUSED && error_number != EINTR) lost("connecting", error_number);
+    std::this_thread::sleep_for(kConnectStep);
+  }
+  const int32_t rank = rank_;
+  write_all(sockets_[0], &rank, sizeof(rank));
+}
+
+std::vector<std::byte> SideChannel::all_gather(const void* mine, size_t bytes) {
+  std::vector<std::byte> all(bytes * static_cast<size_t>(ranks_));
+  std::memcpy(all.data() + bytes * static_cast<size_t>(rank_), mine, bytes);
+  if (ranks_ == 1) return all;
+  if (rank_ != 0) {
+    write_all(sockets_[0], mine, bytes);
+    read_all(sockets_[0], all.data(), all.size());
+    return all;
+  }
+  for (size_t rank = 1; rank < sockets_.size(); ++rank) {
+    read_all(sockets_[rank], all.data() + bytes * rank, bytes);
+  }
+  for (size_t rank = 1; rank < sockets_.size(); ++rank) {
+    write_all(sockets_[rank], all.data(), all.size());
+  }
+  return all;
+}
+
+void SideChannel::barrier() {
+  const char here = 1;
+  all_gather(&here, sizeof(here));
+}
+
+}  // namespace railyard::faulty
