@@ -60,7 +60,8 @@ class Plan {
     for (size_t i = 0; i < spec.switches.size(); ++i) {
       check_name(fmt::format("switches/{}", i), spec.switches[i]);
       if (profile.point_to_point) {
-        throw Error(fmt::format("switches/{}: {} is point to point, it has no switches", i, profile.name));
+        throw Error(
+            fmt::format("switches/{}: {} is point to point, it has no switches", i, profile.name));
       }
       if (names[spec.switches[i]]++) {
         throw Error(fmt::format("switches/{}: a second '{}'", i, spec.switches[i]));
@@ -70,17 +71,23 @@ class Plan {
     std::map<std::string, int> cable_names;
     for (const CableSpec& cable : spec.cables) {
       check_name("cables", cable.name);
-      if (cable_names[cable.name]++) throw Error(fmt::format("cables/{}: a second one", cable.name));
+      if (cable_names[cable.name]++)
+        throw Error(fmt::format("cables/{}: a second one", cable.name));
       for (int end : {0, 1}) {
         std::string place = fmt::format("cables/{}/{}", cable.name, end);
         End found = resolve(place, cable.ends[end]);
         if (found.port != kNowhere) {
           auto [other, fresh] = used.emplace(cable.ends[end], cable.name);
           if (!fresh) {
-            throw Error(fmt::format("{}: {} is already on cable {}", place, cable.ends[end], other->second));
+            throw Error(fmt::format("{}: {} is already on cable {}", place, cable.ends[end],
+                                    other->second));
           }
         }
         ends_.push_back(found);
+      }
+      if (ends_.back().port == kNowhere && ends_[ends_.size() - 2].port == kNowhere) {
+        throw Error(fmt::format("cables/{}: joins two switches, which do not forward to each other",
+                                cable.name));
       }
     }
   }
@@ -108,7 +115,8 @@ class Plan {
       }
       names.push_back(node.name);
     }
-    throw Error(fmt::format("{}: there is no node '{}' (nodes: {})", place, node_name, joined(names)));
+    throw Error(
+        fmt::format("{}: there is no node '{}' (nodes: {})", place, node_name, joined(names)));
   }
 
   const ClusterSpec& spec_;
@@ -213,7 +221,8 @@ ClusterSpec default_cluster(const std::string& profile_name, int nodes, int rail
   ClusterSpec spec;
   spec.profile = profile_name;
   auto device_name = [&](size_t index) {
-    return fmt::format("{}{}", profile.device_prefix, profile.device_first + static_cast<int>(index));
+    return fmt::format("{}{}", profile.device_prefix,
+                       profile.device_first + static_cast<int>(index));
   };
   for (int i = 0; i < nodes; ++i) spec.nodes.push_back({fmt::format("node{}", i), {}});
   auto add_device = [&](int node) {

@@ -46,7 +46,8 @@ struct Fabric::Impl {
 
   void wake_everyone() const {
     for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-      if (segment.process(i).state.load() == kLive) platform::ring_bell(segment.process(i).doorbell);
+      if (segment.process(i).state.load() == kLive)
+        platform::ring_bell(segment.process(i).doorbell);
     }
   }
 
@@ -128,13 +129,18 @@ CableChange Fabric::swap(int first, int second, int node) {
   for (int i : {0, 1}) {
     for (Plug& plug : cables[i]->ends) {
       int32_t port = plug.port.load();
-      if (port >= 0 && static_cast<int>(segment.device(segment.port(static_cast<uint32_t>(port)).device).node) == node) {
+      if (port >= 0 &&
+          static_cast<int>(segment.device(segment.port(static_cast<uint32_t>(port)).device).node) ==
+              node) {
         plugs[i] = &plug;
       }
     }
     if (!plugs[i]) {
       throw Error(fmt::format("cable {} has no plug at node {}", cables[i]->name, node));
     }
+  }
+  if (first == second) {
+    return {now_ns(), false, impl_->describe(*cables[0]) + " was to be exchanged with itself"};
   }
   std::string before[] = {impl_->describe(*cables[0]), impl_->describe(*cables[1])};
   int32_t port = plugs[0]->port.load();
@@ -148,6 +154,9 @@ CableChange Fabric::swap(int first, int second, int node) {
 int Fabric::arm(const VerbFault& fault) {
   Verb verb = verb_by_name(fault.verb);
   if (verb == Verb::none) throw Error(fmt::format("there is no verb '{}'", fault.verb));
+  if (fault.node < -1 || fault.node >= node_count()) {
+    throw Error(fmt::format("there is no node {}", fault.node));
+  }
   if (fault.nth == 0 || fault.times == 0) throw Error("calls are counted from 1");
   if (fault.action == VerbFault::Action::block_until_arrival && verb != Verb::post_recv) {
     throw Error("only ibv_post_recv can wait for an arrival");
@@ -182,14 +191,15 @@ std::string describe_fired(const Segment& segment, const Fault& fault) {
   const char* verb = verb_name(static_cast<Verb>(fault.verb));
   int32_t process = fault.process.load();
   std::string where =
-      process < 0 ? "" : fmt::format(" of pid {}", segment.process(static_cast<uint32_t>(process)).pid);
-  std::string pair = fault.queue_pair.load() == 0
-                         ? ""
-                         : fmt::format(" on queue pair {}", fault.queue_pair.load());
+      process < 0 ? ""
+                  : fmt::format(" of pid {}", segment.process(static_cast<uint32_t>(process)).pid);
+  std::string pair =
+      fault.queue_pair.load() == 0 ? "" : fmt::format(" on queue pair {}", fault.queue_pair.load());
   switch (fault.action) {
     case FaultAction::fail:
       return fmt::format("{}{}{} returned errno {}", verb, where, pair, fault.error_number);
-    case FaultAction::block: return fmt::format("{}{}{} was blocked", verb, where, pair);
+    case FaultAction::block:
+      return fmt::format("{}{}{} was blocked", verb, where, pair);
     case FaultAction::block_until_arrival:
       return fmt::format("{}{}{} was held until a message had arrived", verb, where, pair);
     case FaultAction::delay:

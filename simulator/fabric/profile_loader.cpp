@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -23,10 +24,21 @@ using nlohmann::json;
 // Thunderbolt's link layer in Apple's verbs.h (macOS 26.2 and later).
 constexpr uint8_t kLinkLayerThunderbolt = 100;
 
-const std::map<std::string, int> kErrors = {
-    {"EINVAL", EINVAL}, {"ENOMEM", ENOMEM}, {"EBUSY", EBUSY},         {"EOPNOTSUPP", EOPNOTSUPP},
-    {"ENOSYS", ENOSYS}, {"EPERM", EPERM},   {"ETIMEDOUT", ETIMEDOUT}, {"EAGAIN", EAGAIN},
-    {"EIO", EIO},       {"ENODEV", ENODEV}, {"EHOSTUNREACH", EHOSTUNREACH}};
+const std::map<std::string, int> kErrors = {{"EINVAL", EINVAL},
+                                            {"ENOMEM", ENOMEM},
+                                            {"EBUSY", EBUSY},
+                                            {"EOPNOTSUPP", EOPNOTSUPP},
+                                            {"ENOSYS", ENOSYS},
+                                            {"EPERM", EPERM},
+                                            {"ETIMEDOUT", ETIMEDOUT},
+                                            {"EAGAIN", EAGAIN},
+                                            {"EIO", EIO},
+                                            {"ENODEV", ENODEV},
+                                            {"EHOSTUNREACH", EHOSTUNREACH},
+                                            {"ENOSPC", ENOSPC}};
+
+// What a rule may have beside its value.
+const std::set<std::string> kRuleMembers = {"is", "errno", "at_limit", "source"};
 
 // Reads the members of one object, by name, and complains of those it was not asked for.
 class Reader {
@@ -45,6 +57,9 @@ class Reader {
     auto found = object_.find(key);
     if (found == object_.end()) fail(key, "is missing");
     if (!found->is_object()) return *found;
+    for (const auto& [member, unused] : found->items()) {
+      if (!kRuleMembers.contains(member)) fail(key + "/" + member, "no such field");
+    }
     auto is = found->find("is");
     if (is == found->end()) fail(key, "has no \"is\"");
     return *is;
@@ -56,6 +71,9 @@ class Reader {
     try {
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
         if (!found.is_number_integer() || found < 0) fail(key, "a whole number is needed here");
+        if (found > std::numeric_limits<T>::max()) {
+          fail(key, fmt::format("{} is more than {}", found.dump(), std::numeric_limits<T>::max()));
+        }
       }
       return found.get<T>();
     } catch (const json::exception&) {
@@ -85,16 +103,17 @@ class Reader {
   // A member of a rule beside its value ("errno"), `otherwise` where the rule is only a value.
   std::string detail(const std::string& key, const char* member, const std::string& otherwise) {
     const json& rule = object_.at(key);
-    return rule.is_object() ? rule.value(member, otherwise) : otherwise;
+    auto found = rule.find(member);
+    if (!rule.is_object() || found == rule.end()) return otherwise;
+    if (!found->is_string()) fail(key + "/" + member, "a text is needed here");
+    return *found;
   }
 
   int error(const std::string& key, const std::string& otherwise = "EINVAL") {
     return pick(key, detail(key, "errno", otherwise), kErrors);
   }
 
-  Limit limit(const std::string& key) {
-    return {get<int32_t>(key), error(key, "ENOMEM")};
-  }
+  Limit limit(const std::string& key) { return {get<int32_t>(key), error(key, "ENOMEM")}; }
 
   void finish() const {
     for (const auto& [key, unused] : object_.items()) {
@@ -124,27 +143,39 @@ void read_device(Reader device, Profile& profile) {
   profile.vendor_id = device.get<uint32_t>("vendor_id");
   profile.vendor_part_id = device.get<uint32_t>("vendor_part_id");
   profile.hardware_version = device.get<uint32_t>("hardware_version");
-  profile.link_layer = device.choice<uint8_t>("link_layer", {{"infiniband", IBV_LINK_LAYER_INFINIBAND},
-                                                             {"ethernet", IBV_LINK_LAYER_ETHERNET},
-                                                             {"thunderbolt", kLinkLayerThunderbolt}});
+  profile.link_layer =
+      device.choice<uint8_t>("link_layer", {{"infiniband", IBV_LINK_LAYER_INFINIBAND},
+                                            {"ethernet", IBV_LINK_LAYER_ETHERNET},
+                                            {"thunderbolt", kLinkLayerThunderbolt}});
   switch (device.get<int>("mtu")) {
-    case 256: profile.mtu = IBV_MTU_256; break;
-    case 512: profile.mtu = IBV_MTU_512; break;
-    case 1024: profile.mtu = IBV_MTU_1024; break;
-    case 2048: profile.mtu = IBV_MTU_2048; break;
-    case 4096: profile.mtu = IBV_MTU_4096; break;
-    default: device.fail("mtu", "must be 256, 512, 1024, 2048 or 4096");
+    case 256:
+      profile.mtu = IBV_MTU_256;
+      break;
+    case 512:
+      profile.mtu = IBV_MTU_512;
+      break;
+    case 1024:
+      profile.mtu = IBV_MTU_1024;
+      break;
+    case 2048:
+      profile.mtu = IBV_MTU_2048;
+      break;
+    case 4096:
+      profile.mtu = IBV_MTU_4096;
+      break;
+    default:
+      device.fail("mtu", "must be 256, 512, 1024, 2048 or 4096");
   }
   device.finish();
 }
 
 void read_rules(Reader rules, Profile& profile) {
-  profile.point_to_point = rules.choice<bool>("topology", {{"point-to-point", true}, {"switched", false}});
+  profile.point_to_point =
+      rules.choice<bool>("topology", {{"point-to-point", true}, {"switched", false}});
   profile.ipv4_gid = rules.get<bool>("ipv4_gid");
-  profile.transports = rules.set<uint32_t>("transports", {{"RC", kReliable},
-                                                          {"UC", kUnreliable},
-                                                          {"UD", kDatagram},
-                                                          {"XRC", kExtendedReliable}});
+  profile.transports = rules.set<uint32_t>(
+      "transports",
+      {{"RC", kReliable}, {"UC", kUnreliable}, {"UD", kDatagram}, {"XRC", kExtendedReliable}});
   profile.transport_error = rules.error("transports", "EOPNOTSUPP");
   profile.one_sided = rules.get<bool>("one_sided");
   profile.operation_error = rules.error("one_sided");
@@ -175,15 +206,15 @@ void read_rules(Reader rules, Profile& profile) {
 
   profile.region_page_aligned = rules.get<bool>("region_page_aligned");
   profile.region_error = rules.error("region_page_aligned");
-  profile.region_access = rules.set<int32_t>("region_access",
-                                             {{"local_write", IBV_ACCESS_LOCAL_WRITE},
-                                              {"remote_write", IBV_ACCESS_REMOTE_WRITE},
-                                              {"remote_read", IBV_ACCESS_REMOTE_READ},
-                                              {"remote_atomic", IBV_ACCESS_REMOTE_ATOMIC},
-                                              {"mw_bind", IBV_ACCESS_MW_BIND},
-                                              {"zero_based", IBV_ACCESS_ZERO_BASED},
-                                              {"on_demand", IBV_ACCESS_ON_DEMAND},
-                                              {"relaxed_ordering", IBV_ACCESS_RELAXED_ORDERING}});
+  profile.region_access =
+      rules.set<int32_t>("region_access", {{"local_write", IBV_ACCESS_LOCAL_WRITE},
+                                           {"remote_write", IBV_ACCESS_REMOTE_WRITE},
+                                           {"remote_read", IBV_ACCESS_REMOTE_READ},
+                                           {"remote_atomic", IBV_ACCESS_REMOTE_ATOMIC},
+                                           {"mw_bind", IBV_ACCESS_MW_BIND},
+                                           {"zero_based", IBV_ACCESS_ZERO_BASED},
+                                           {"on_demand", IBV_ACCESS_ON_DEMAND},
+                                           {"relaxed_ordering", IBV_ACCESS_RELAXED_ORDERING}});
   profile.unreliable_no_receive = rules.choice<NoReceive>(
       "no_receive",
       {{"hold", NoReceive::hold}, {"drop", NoReceive::drop}, {"fail", NoReceive::fail}});
