@@ -19,8 +19,9 @@ using Unit = std::pair<const char*, double>;
 
 constexpr std::array<Unit, 5> kTimes = {
     {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 60e9}}};
-constexpr std::array<Unit, 7> kSizes = {{{"B", 1},
+constexpr std::array<Unit, 8> kSizes = {{{"B", 1},
                                          {"kB", 1e3},
+                                         {"KB", 1e3},
                                          {"MB", 1e6},
                                          {"GB", 1e9},
                                          {"KiB", 1024},
@@ -32,6 +33,7 @@ double parse_quantity(const std::string& text, const std::array<Unit, N>& units,
   char* end = nullptr;
   const double number = std::strtod(text.c_str(), &end);
   if (end != text.c_str() && std::isfinite(number) && number >= 0) {
+    while (*end == ' ') ++end;
     if (*end == '\0') return number;
     for (const auto& [name, factor] : units) {
       if (std::string(end) == name) return std::round(number * factor);
