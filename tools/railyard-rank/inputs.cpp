@@ -89,7 +89,9 @@ std::string text_of(const void* elements, uint64_t element, size_t components) {
   const auto* bits = static_cast<const typename Codec::Bits*>(elements) + element * components;
   const auto one = [](typename Codec::Bits value) {
     if constexpr (Codec::precision == 0) return fmt::format("{}", value);
-    return fmt::format("{:.9g}", Codec::decode(value));
+    // As short as tells it from its neighbours.
+    if constexpr (Codec::precision > 24) return fmt::format("{}", Codec::decode(value));
+    return fmt::format("{}", static_cast<float>(Codec::decode(value)));
   };
   return components == 1 ? one(bits[0]) : fmt::format("({}, {})", one(bits[0]), one(bits[1]));
 }
