@@ -88,11 +88,13 @@ int main(int argc, char** argv) {
   declare(app, arguments);
   try {
     app.parse(argc, argv);
+    const std::string work = worker::environment(railyard::harness::kWorkVariable);
+    if (!arguments.variant.empty() || work.empty()) find_variant(arguments.variant);
+
     faulty::Session session;
     session.progress = worker::Progress::from_environment();
     session.place = faulty::place_from_environment();
-    session.work = worker::read_work(worker::environment(railyard::harness::kWorkVariable),
-                                     session.place.ranks);
+    session.work = worker::read_work(work, session.place.ranks);
     if (arguments.variant.empty()) app.parse(session.work.variant);
     return run(arguments, session);
   } catch (const CLI::ParseError& error) {

@@ -10,7 +10,7 @@
 namespace railyard::worker {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // as the contract writes it
 
 json describe(const OperationResult& operation) {
   json mismatch;
