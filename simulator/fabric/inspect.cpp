@@ -105,6 +105,14 @@ bool in_flight(const QueuePair& own, const QueuePair* peer, const QueuePairView&
   return reliable && (retries & 0xff) != 7;
 }
 
+// A port's traffic is that of the queue pairs which are gone and of those that live.
+void count_traffic(const QueuePair& pair, PortView& port) {
+  port.messages_out += pair.posted.load();
+  port.bytes_out += pair.bytes_out.load();
+  port.messages_in += pair.messages_in.load();
+  port.bytes_in += pair.bytes_in.load();
+}
+
 QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flying) {
   const QueuePair& record = segment.queue_pair(number);
   QueuePairView out;
@@ -124,11 +132,12 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   out.sends_posted = record.posted.load();
   out.sends_completed = record.completed.load();
   out.sends_lost = record.lost.load();
-  out.sends_settled = out.sends_lost;
-  bool adopted = peer && peer->adopted.load() == record.connection.load();
-  if (adopted) out.sends_settled = peer->settled.load();
-  out.sends_settled = std::max(out.sends_settled, std::min(out.sends_completed, out.sends_posted));
-  if (adopted && peer->settled.load() < out.sends_settled) out.sends_settled = peer->settled.load();
+  uint64_t connection = record.connection.load();
+  uint64_t settled =
+      peer && connection != 0 && peer->adopted.load() == connection ? peer->settled.load() : 0;
+  uint64_t on_wire = connection == 0 ? 0 : record.on_wire.load();
+  settled = std::min(settled, on_wire);
+  out.sends_settled = out.sends_posted - std::min(out.sends_posted, on_wire - settled);
   out.receives_posted = record.receives_posted.load();
   out.receives_filled = record.receives_filled.load();
   out.dropped_no_receive = record.dropped.load();
@@ -140,10 +149,9 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   if (out.completions_in_error != 0) {
     out.last_error = completion_status_name(record.last_error.load());
   }
-  if (out.sends_settled < out.sends_posted && record.ring != 0 && record.connection.load() != 0 &&
-      record.state.load() == IBV_QPS_RTS) {
+  if (settled < on_wire && record.ring != 0 && record.state.load() == IBV_QPS_RTS) {
     const Slot& slot = *reinterpret_cast<const Slot*>(
-        segment.bytes_at(record.ring + (out.sends_settled & record.ring_mask) * record.slot_bytes));
+        segment.bytes_at(record.ring + (settled & record.ring_mask) * record.slot_bytes));
     out.waiting_opcode = opcode_name(slot.opcode);
     out.waiting_bytes = slot.bytes;
     if (in_flight(record, peer, out, slot.opcode)) ++flying;
@@ -194,7 +202,12 @@ Snapshot Inspector::look(const Segment& segment) {
   for (uint32_t i = 0; i < header.device_count; ++i) {
     const Device& record = segment.device(i);
     out.devices.push_back({record.name, static_cast<int>(record.node), static_cast<int>(record.port),
-                           segment.profile().contexts.most, static_cast<int>(record.waiters.load())});
+                           segment.profile().contexts.most, 0});
+  }
+  for (const ProcessView& process : out.processes) {
+    if (process.activity == Activity::blocked && process.blocked_device >= 0) {
+      ++out.devices[static_cast<size_t>(process.blocked_device)].waiters;
+    }
   }
   for (uint32_t i = 0; i < header.port_count; ++i) {
     const Port& record = segment.port(i);
@@ -214,6 +227,7 @@ Snapshot Inspector::look(const Segment& segment) {
     pair_index[i] = static_cast<int>(out.queue_pairs.size());
     out.queue_pairs.push_back(view_queue_pair(segment, i, out.in_flight));
     out.queue_pairs.back().context = index_of(segment.queue_pair(i).context);
+    count_traffic(segment.queue_pair(i), out.ports[segment.queue_pair(i).port]);
   }
   for (QueuePairView& pair : out.queue_pairs) {
     pair.peer = pair.peer >= 0 && static_cast<size_t>(pair.peer) < pair_index.size()

@@ -87,7 +87,6 @@ struct alignas(kCacheLine) Device {
   uint32_t node, port;
   uint64_t guid;
   Shared<uint32_t> lock;     // RobustLock: index of the holding process + 1
-  Shared<uint32_t> waiters;  // blocked in ibv_open_device
 };
 
 inline constexpr int32_t kNowhere = -1;
@@ -97,11 +96,8 @@ struct alignas(kCacheLine) Port {
   uint16_t lid;
   uint16_t number;  // of its device, from 1
   Gid gids[kGidsPerPort];
-  // Multi-writer statistics; exact, as each is one atomic addition.
-  alignas(kCacheLine) Shared<uint64_t> messages_out;
-  Shared<uint64_t> bytes_out;
-  alignas(kCacheLine) Shared<uint64_t> messages_in;
-  Shared<uint64_t> bytes_in;
+  // Of the queue pairs that are gone; those that live count for themselves.
+  Shared<uint64_t> messages_out, bytes_out, messages_in, bytes_in;
 };
 
 // Where a cable's plug is: a port, a switch, or nowhere.
@@ -150,7 +146,8 @@ struct alignas(128) Process {
   int32_t pid;
   uint64_t start_time;
   uint32_t node;
-  uint64_t trace;  // offset of kTraceEvents records, 0: none
+  uint64_t trace;          // offset of kTraceEvents records, 0: none
+  uint64_t probe_address;  // of a word that holds kMagic, in its private memory
 
   alignas(kCacheLine) Shared<uint64_t> progress;
   Shared<uint64_t> progress_ticks;
@@ -181,8 +178,8 @@ struct alignas(kCacheLine) Context {
 // Bits of QueuePair::attention.
 inline constexpr uint32_t kHasChannel = 1, kArmed = 2;
 
-// A queue pair. `connection` names one life of it, from a move to RTR to the next reset: it is never 0
-// while connected and never the same twice.
+// A queue pair. A connection is one life of the sender talking to one life of its peer: when either
+// begins anew, so does the ring. Lives and connections are never 0 and never the same twice.
 struct alignas(128) QueuePair {
   Shared<uint32_t> owner;  // process + 1, 0: free
   uint32_t context;
@@ -190,7 +187,8 @@ struct alignas(128) QueuePair {
   uint32_t port;
   uint32_t type;           // enum ibv_qp_type
   Shared<uint32_t> state;  // enum ibv_qp_state
-  Shared<uint64_t> connection;
+  Shared<uint64_t> life;        // one from each move to RTR to the end of receiving; then 0
+  Shared<uint64_t> connection;  // what the messages on its ring belong to; 0: none
   Shared<uint32_t> peer_number;
   Shared<int32_t> peer_port;
   uint64_t ring;           // offset of the send ring's slots
@@ -204,6 +202,8 @@ struct alignas(128) QueuePair {
   alignas(kCacheLine) Shared<uint64_t> posted;
   Shared<uint64_t> completed;
   Shared<uint64_t> lost;
+  Shared<uint64_t> on_wire;    // messages put on the ring in this connection
+  Shared<uint64_t> bytes_out;
 
   // As the receiver: what became of the messages of connection `adopted`. Read by their sender.
   alignas(kCacheLine) Shared<uint64_t> adopted;
@@ -215,6 +215,7 @@ struct alignas(128) QueuePair {
   // For those who look on.
   alignas(kCacheLine) Shared<uint64_t> receives_posted;
   Shared<uint64_t> receives_filled;
+  Shared<uint64_t> messages_in, bytes_in;
   Shared<uint64_t> dropped;
   Shared<uint64_t> dropped_ticks;
   Shared<uint64_t> receive_after_drop_ticks;

@@ -238,6 +238,7 @@ void Segment::reap(uint32_t index) const {
   for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
     QueuePair& pair = queue_pair(i);
     if (pair.owner.load() != owner) continue;
+    pair.life.store(0, std::memory_order_release);
     pair.connection.store(0, std::memory_order_release);
     pair.owner.store(0, std::memory_order_release);
   }

@@ -74,6 +74,14 @@ class Segment {
   uint64_t allocate(uint64_t bytes, uint32_t process) const;
   void release(uint64_t offset, uint64_t bytes) const;
 
+  // A number for a life or a connection of a queue pair: 24 bits, not 0.
+  uint64_t fresh_connection() const {
+    uint64_t number;
+    while ((number = header().next_connection.fetch_add(1) & 0xffffff) == 0) {
+    }
+    return number;
+  }
+
   bool alive(uint32_t process) const;
   // Gives back all that a dead process held.
   void reap(uint32_t process) const;

@@ -1,0 +1,203 @@
+#include "device/attachment.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "device/context.h"
+#include "platform/cross_copy.h"
+#include "platform/doorbell.h"
+#include "platform/process.h"
+#include "railyard/fabric.h"
+
+namespace railyard::sim {
+
+namespace {
+
+// What another process reads to prove that it may read this one's memory.
+const uint64_t kProbe = layout::kMagic;
+
+std::atomic<Attachment*> g_current{nullptr};
+std::mutex g_attaching;
+bool g_tried = false;
+
+// The child's threads and claims are the parent's; it starts anew when it asks again.
+void forget_in_child() {
+  g_current.store(nullptr);
+  g_tried = false;
+}
+
+void complain(const char* what) { fprintf(stderr, "railyard: %s\n", what); }
+
+// How long the helper stays awake after its last work: a burst of one-sided operations should not pay
+// for a wake-up each.
+constexpr double kAwakeNs = 50'000;
+// How often to look at what nobody may ring for: a peer that died, a timer.
+constexpr int64_t kWatchNs = 50'000'000;
+constexpr int64_t kTimerNs = 200'000;
+
+}  // namespace
+
+Attachment* Attachment::current() {
+  Attachment* found = g_current.load(std::memory_order_acquire);
+  if (found) return found;
+  std::lock_guard lock(g_attaching);
+  if (g_tried) return g_current.load();
+  static std::once_flag forks;
+  std::call_once(forks, [] { pthread_atfork(nullptr, nullptr, forget_in_child); });
+  g_tried = true;
+  g_current.store(attach(), std::memory_order_release);
+  return g_current.load();
+}
+
+Attachment* Attachment::attach() {
+  const char* name = getenv("RAILYARD_FABRIC");
+  if (!name || !*name) return nullptr;
+  const char* node_text = getenv("RAILYARD_NODE");
+  char* end = nullptr;
+  unsigned long node = node_text ? strtoul(node_text, &end, 10) : 0;
+  if (!node_text || *node_text == 0 || *end != 0) {
+    complain("RAILYARD_NODE must be the number of a node: no devices");
+    return nullptr;
+  }
+  try {
+    Segment segment = Segment::open(name);
+    if (node >= segment.header().node_count) {
+      complain("RAILYARD_NODE is not a node of this fabric: no devices");
+      return nullptr;
+    }
+    return new Attachment(std::move(segment), static_cast<uint32_t>(node));
+  } catch (const fabric::Error& error) {
+    complain(error.what());
+    return nullptr;
+  }
+}
+
+int Attachment::join() {
+  std::lock_guard lock(mutex_);
+  if (record_) return 0;
+  std::optional<uint32_t> claimed = segment_.claim_process();
+  if (!claimed) return errno;
+  layout::Process& record = segment_.process(*claimed);
+  record.pid = getpid();
+  record.start_time = platform::process_start_time(record.pid);
+  record.node = node_;
+  record.probe_address = reinterpret_cast<uint64_t>(&kProbe);
+  record.trace = 0;
+  record.trace_count.store(0);
+  record.progress.store(0);
+  record.empty_polls.store(0);
+  record.blocked.store(0);
+  record.blocked_device.store(layout::kNowhere);
+  record.helper_asleep.store(0);
+  for (auto& count : record.calls) count.store(0);
+  process_ = *claimed;
+  record_ = &record;
+  platform::allow_cross_copy();
+
+  // The program's signals are not the helper's.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  auto body = [](void* self) -> void* {
+    static_cast<Attachment*>(self)->help();
+    return nullptr;
+  };
+  int result = pthread_create(&thread, nullptr, body, this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (result == 0) pthread_detach(thread);
+  record.state.store(layout::kLive, std::memory_order_release);
+  note_progress(segment_.now_ticks());
+  return result;
+}
+
+void Attachment::add(Context* context) {
+  std::lock_guard lock(mutex_);
+  contexts_.push_back(context);
+}
+
+void Attachment::remove(Context* context) {
+  std::lock_guard lock(mutex_);
+  std::erase(contexts_, context);
+}
+
+void Attachment::note_verb(Verb verb) const {
+  uint64_t now = segment_.now_ticks();
+  record_->verb.store(static_cast<uint32_t>(verb), std::memory_order_relaxed);
+  record_->verb_ticks.store(now, std::memory_order_relaxed);
+  note_progress(now);
+}
+
+Attachment::Round Attachment::attend() {
+  std::lock_guard lock(mutex_);
+  Round round;
+  auto at_most = [&](int64_t ns) {
+    round.sleep_ns = round.sleep_ns < 0 ? ns : std::min(round.sleep_ns, ns);
+  };
+  for (Context* context : contexts_) {
+    Context::Duties duties = context->attend();
+    round.worked |= duties.worked;
+    if (duties.timer) at_most(kTimerNs);
+    if (duties.watch) at_most(kWatchNs);
+  }
+  return round;
+}
+
+void Attachment::help() {
+  uint64_t awake = segment_.ticks_in_ns(kAwakeNs);
+  uint64_t last_work = 0;
+  for (;;) {
+    uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
+    if (attend().worked) last_work = platform::ticks();
+    if (platform::ticks() - last_work < awake) {
+      sched_yield();
+      continue;
+    }
+    // Whoever posts next either sees that the helper sleeps, or is seen by this second look.
+    record_->helper_asleep.store(1, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    Round round = attend();
+    if (round.worked) {
+      last_work = platform::ticks();
+    } else {
+      platform::wait_for_bell(record_->doorbell, seen, round.sleep_ns);
+    }
+    record_->helper_asleep.store(0, std::memory_order_relaxed);
+  }
+}
+
+void Attachment::write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence,
+                             uint64_t bytes, uint32_t detail) const {
+  if (record_->trace == 0) {
+    record_->trace = segment_.allocate(layout::kTraceEvents * sizeof(layout::TraceRecord), process_);
+    if (record_->trace == 0) return;  // no room: the run goes on untraced
+  }
+  uint64_t at = record_->trace_count.load(std::memory_order_relaxed);
+  auto* records = reinterpret_cast<layout::TraceRecord*>(segment_.bytes_at(record_->trace));
+  records[at % layout::kTraceEvents] = {segment_.now_ticks(), sequence,
+                                        bytes,                queue_pair,
+                                        static_cast<uint16_t>(kind), static_cast<uint16_t>(detail)};
+  record_->trace_count.store(at + 1, std::memory_order_release);
+}
+
+Blocked::Blocked(const Attachment& attachment, layout::WaitReason reason, int32_t device)
+    : record_(attachment.record()) {
+  record_.wait_reason.store(static_cast<uint32_t>(reason), std::memory_order_relaxed);
+  record_.blocked_device.store(device, std::memory_order_relaxed);
+  record_.blocked.fetch_add(1, std::memory_order_release);
+}
+
+Blocked::~Blocked() {
+  if (record_.blocked.fetch_sub(1, std::memory_order_release) == 1) {
+    record_.blocked_device.store(layout::kNowhere, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,89 @@
+// This process's place in the fabric that its environment names.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "fabric/segment.h"
+#include "fabric/verb.h"
+
+namespace railyard::sim {
+
+using fabric::Segment;
+using fabric::Verb;
+namespace layout = fabric::layout;
+
+class Context;
+
+// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node. There is one attachment a process; it is
+// never destroyed, because threads and the program's own destructors may use it to the very end. A
+// child of fork() gets one of its own when it first asks.
+class Attachment {
+ public:
+  // nullptr when the environment names no fabric, or one that cannot be used (said once on stderr).
+  static Attachment* current();
+
+  const Segment& segment() const { return segment_; }
+  const layout::Node& node() const { return segment_.node(node_); }
+
+  // Takes a process record and starts the helper thread, once; 0 or an errno.
+  int join();
+
+  // After join().
+  uint32_t process() const { return process_; }
+  layout::Process& record() const { return *record_; }
+
+  // The open devices, for the helper. remove() returns when the helper is not inside the context.
+  void add(Context* context);
+  void remove(Context* context);
+
+  // Something happened that the program can see. Threads may race here: a lost count does no harm, as
+  // watchers look for change.
+  void note_progress(uint64_t ticks, uint64_t events = 1) const {
+    auto& count = record_->progress;
+    count.store(count.load(std::memory_order_relaxed) + events, std::memory_order_relaxed);
+    record_->progress_ticks.store(ticks, std::memory_order_relaxed);
+  }
+  void note_verb(Verb verb) const;
+  void trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence, uint64_t bytes,
+             uint32_t detail) const {
+    if (segment_.header().gate.load(std::memory_order_relaxed) & layout::kGateTrace) {
+      write_trace(kind, queue_pair, sequence, bytes, detail);
+    }
+  }
+
+ private:
+  Attachment(Segment segment, uint32_t node) : segment_(std::move(segment)), node_(node) {}
+  static Attachment* attach();
+  void help();
+  // Lets every context do what is due; whether anything was, and how long to sleep if not.
+  struct Round {
+    bool worked = false;
+    int64_t sleep_ns = -1;
+  };
+  Round attend();
+  void write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence, uint64_t bytes,
+                   uint32_t detail) const;
+
+  Segment segment_;
+  uint32_t node_;
+  std::mutex mutex_;  // guards joining and the list of contexts
+  uint32_t process_ = 0;
+  layout::Process* record_ = nullptr;
+  std::vector<Context*> contexts_;
+};
+
+// Marks this thread as waiting inside a verb, for those who look on.
+class Blocked {
+ public:
+  Blocked(const Attachment& attachment, layout::WaitReason reason, int32_t device);
+  ~Blocked();
+  Blocked(const Blocked&) = delete;
+  Blocked& operator=(const Blocked&) = delete;
+
+ private:
+  layout::Process& record_;
+};
+
+}  // namespace railyard::sim

@@ -1,0 +1,78 @@
+#include "device/completion_queue.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "device/context.h"
+#include "device/queue_pair.h"
+
+namespace railyard::sim {
+
+CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t entries,
+                                 Channel* completion_channel, void* user)
+    : ibv_cq_ex{},
+      owner_(owner),
+      record_index_(record_index),
+      record_(owner.attachment().segment().completion_queue(record_index)),
+      entries_(entries),
+      capacity_(std::bit_ceil(uint64_t{entries})),
+      // Not initialised: a program may ask for millions and use a few, whose pages alone are touched.
+      ring_(std::make_unique_for_overwrite<Completion[]>(capacity_)) {
+  context = owner.face();
+  channel = completion_channel;
+  cq_context = user;
+  handle = record_index;
+  cqe = static_cast<int>(entries);
+  pthread_mutex_init(&mutex, nullptr);
+  pthread_cond_init(&cond, nullptr);
+  record_.written.store(0);
+  record_.read.store(0);
+  record_.armed.store(0);
+}
+
+void CompletionQueue::push(const ibv_wc& wc, uint64_t ticks, bool solicited) {
+  if (size() >= entries_) {
+    if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
+    overrun_ = true;
+    return;
+  }
+  ring_[written_ & (capacity_ - 1)] = {wc, ticks};
+  record_.written.store(++written_, std::memory_order_relaxed);
+  if (armed_ == 0 || (armed_ == 2 && !solicited && wc.status == IBV_WC_SUCCESS)) return;
+  armed_ = 0;
+  set_armed_for_peers();
+  ibv_cq* self = face();
+  static_cast<Channel*>(channel)->pipe.put(&self, sizeof self);
+}
+
+Completion CompletionQueue::pop() {
+  Completion taken = ring_[read_ & (capacity_ - 1)];
+  record_.read.store(++read_, std::memory_order_relaxed);
+  return taken;
+}
+
+bool CompletionQueue::resize(uint32_t wanted) {
+  if (size() > wanted) return false;
+  uint64_t capacity = std::bit_ceil(uint64_t{wanted});
+  auto ring = std::make_unique_for_overwrite<Completion[]>(capacity);
+  for (uint64_t i = read_; i != written_; ++i) ring[i & (capacity - 1)] = ring_[i & (capacity_ - 1)];
+  ring_ = std::move(ring);
+  capacity_ = capacity;
+  entries_ = wanted;
+  cqe = static_cast<int>(wanted);
+  return true;
+}
+
+void CompletionQueue::arm(bool solicited_only) {
+  if (!channel) return;
+  armed_ = solicited_only ? (armed_ == 1 ? 1 : 2) : 1;
+  set_armed_for_peers();
+}
+
+void CompletionQueue::set_armed_for_peers() {
+  record_.armed.store(armed_ != 0, std::memory_order_relaxed);
+  for (QueuePair* pair : senders) pair->update_attention();
+  for (QueuePair* pair : receivers) pair->update_attention();
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,73 @@
+// A completion queue and the channel that tells of it.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <memory>
+#include <vector>
+
+#include "device/attachment.h"
+#include "device/event_pipe.h"
+
+namespace railyard::sim {
+
+class Context;
+class QueuePair;
+
+struct Channel : ibv_comp_channel {
+  EventPipe pipe;
+};
+
+struct Completion {
+  ibv_wc wc;
+  uint64_t ticks;
+};
+
+// Guarded by its context's lock, but for the counts of events (by ibv_cq's own mutex, as programs may
+// acknowledge from any thread).
+class CompletionQueue : public ibv_cq_ex {
+ public:
+  CompletionQueue(Context& owner, uint32_t record_index, uint32_t entries, Channel* channel,
+                  void* user);
+
+  static CompletionQueue* from(ibv_cq* queue) { return reinterpret_cast<CompletionQueue*>(queue); }
+  ibv_cq* face() { return reinterpret_cast<ibv_cq*>(static_cast<ibv_cq_ex*>(this)); }
+
+  Context& owner() { return owner_; }
+  uint32_t record_index() const { return record_index_; }
+
+  bool empty() const { return read_ == written_; }
+  uint64_t size() const { return written_ - read_; }
+  uint32_t entries() const { return entries_; }
+
+  // Adds one; `solicited`: it may wake who waits for solicited events only. A full queue loses it and
+  // tells by an asynchronous event.
+  void push(const ibv_wc& wc, uint64_t ticks, bool solicited);
+  // Takes the oldest; the queue must not be empty.
+  Completion pop();
+
+  // Makes room for `entries`; false: more are in it.
+  bool resize(uint32_t entries);
+  void arm(bool solicited_only);
+  bool armed() const { return armed_ != 0; }
+  void set_armed_for_peers();
+
+  // The queue pairs whose completions come here.
+  std::vector<QueuePair*> senders, receivers;
+  uint32_t polls_without = 0;  // since one found something
+  uint32_t events_taken = 0;   // by ibv_get_cq_event()
+  Completion current{};        // that ibv_start_poll and ibv_next_poll show
+
+ private:
+  Context& owner_;
+  uint32_t record_index_;
+  layout::CompletionQueue& record_;
+  uint32_t entries_;
+  uint64_t capacity_;  // a power of two, at least entries_
+  std::unique_ptr<Completion[]> ring_;
+  uint64_t written_ = 0, read_ = 0;
+  uint32_t armed_ = 0;  // 1: any completion, 2: solicited ones
+  bool overrun_ = false;
+};
+
+}  // namespace railyard::sim

@@ -1,0 +1,194 @@
+#include "device/context.h"
+
+#include <cerrno>
+
+#include "device/completion_queue.h"
+#include "device/queue_pair.h"
+#include "fabric/topology.h"
+#include "platform/doorbell.h"
+
+namespace railyard::sim {
+
+namespace {
+
+constexpr int64_t kLookAgainNs = 20'000'000;
+
+uint32_t open_contexts(const Segment& segment, uint32_t device) {
+  uint32_t open = 0;
+  for (uint32_t i = 0; i < segment.header().contexts_used.load(); ++i) {
+    const layout::Context& record = segment.context(i);
+    open += record.owner.load(std::memory_order_acquire) != 0 && record.device == device;
+  }
+  return open;
+}
+
+// Takes a context's record if the device has one left. The limit is checked and the record taken under
+// the device's lock, so that two who ask at once cannot both get the last.
+std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
+  const Segment& segment = attachment.segment();
+  fabric::RobustLock lock(segment, segment.device(device).lock, attachment.process());
+  const fabric::Limit& limit = segment.profile().contexts;
+  if (limit.most != 0 && open_contexts(segment, device) >= static_cast<uint32_t>(limit.most)) {
+    errno = limit.error_number;
+    return std::nullopt;
+  }
+  std::optional<uint32_t> index = segment.claim_context(attachment.process());
+  if (index) segment.context(*index).device = device;
+  return index;
+}
+
+layout::Shared<int32_t>& count_of(layout::Context& record, Resource resource) {
+  switch (resource) {
+    case Resource::protection_domains: return record.protection_domains;
+    case Resource::completion_queues: return record.completion_queues;
+    case Resource::queue_pairs: return record.queue_pairs;
+    case Resource::memory_regions: return record.memory_regions;
+  }
+  return record.memory_regions;
+}
+
+const fabric::Limit& limit_of(const fabric::Profile& profile, Resource resource) {
+  switch (resource) {
+    case Resource::protection_domains: return profile.protection_domains;
+    case Resource::completion_queues: return profile.completion_queues;
+    case Resource::queue_pairs: return profile.queue_pairs;
+    case Resource::memory_regions: return profile.memory_regions;
+  }
+  return profile.memory_regions;
+}
+
+void ring_all(const Segment& segment) {
+  for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
+    if (segment.process(i).state.load() == layout::kLive) platform::ring_bell(segment.process(i).doorbell);
+  }
+}
+
+}  // namespace
+
+Context* Context::open(Attachment& attachment, uint32_t device, ibv_device* face) {
+  if (int error = attachment.join()) return errno = error, nullptr;
+  attachment.note_verb(Verb::open_device);
+  const Segment& segment = attachment.segment();
+  std::optional<uint32_t> index = claim(attachment, device);
+  if (!index && segment.profile().at_context_limit == fabric::AtLimit::block &&
+      errno == segment.profile().contexts.error_number) {
+    Blocked blocked(attachment, layout::WaitReason::context_limit, static_cast<int32_t>(device));
+    while (!(index = claim(attachment, device)) && errno == segment.profile().contexts.error_number) {
+      segment.reap_dead();
+      platform::wait_for_bell(attachment.record().doorbell, attachment.record().doorbell.load(),
+                              kLookAgainNs);
+    }
+  }
+  if (!index) return nullptr;
+  auto* context = new Context(attachment, device, *index, face);
+  if (int error = context->events_.open()) {
+    delete context;
+    return errno = error, nullptr;
+  }
+  context->context.async_fd = context->events_.descriptor();
+  context->context.cmd_fd = context->context.async_fd;
+  attachment.add(context);
+  attachment.trace(layout::TraceKind::open_device, 0, 0, 0, 0);
+  return context;
+}
+
+Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index, ibv_device* face)
+    : verbs_context{}, attachment_(attachment), device_(device), record_index_(record_index) {
+  sz = sizeof(verbs_context);
+  context.device = face;
+  context.abi_compat = __VERBS_ABI_IS_EXTENDED;
+  context.num_comp_vectors = 1;
+  pthread_mutex_init(&context.mutex, nullptr);
+  record().opened_ticks = segment().now_ticks();
+  for (Resource each : {Resource::protection_domains, Resource::completion_queues,
+                        Resource::queue_pairs, Resource::memory_regions}) {
+    count_of(record(), each).store(0);
+  }
+  topology_epoch_ = segment().header().topology_epoch.load();
+  port_active_ = port_active(segment(), static_cast<int32_t>(port_index()));
+}
+
+Context::~Context() {
+  attachment_.remove(this);
+  attachment_.trace(layout::TraceKind::close_device, 0, 0, 0, 0);
+  record().owner.store(0, std::memory_order_release);
+  if (profile().at_context_limit == fabric::AtLimit::block) ring_all(segment());
+  pthread_mutex_destroy(&context.mutex);
+}
+
+int Context::take(Resource resource) {
+  const fabric::Limit& limit = limit_of(profile(), resource);
+  fabric::RobustLock device_lock(segment(), segment().device(device_).lock, attachment_.process());
+  if (limit.most != 0) {
+    int64_t used = 0;
+    for (uint32_t i = 0; i < segment().header().contexts_used.load(); ++i) {
+      layout::Context& other = segment().context(i);
+      if (other.owner.load(std::memory_order_acquire) != 0 && other.device == device_) {
+        used += count_of(other, resource).load(std::memory_order_relaxed);
+      }
+    }
+    if (used >= limit.most) return limit.error_number;
+  }
+  count_of(record(), resource).fetch_add(1, std::memory_order_relaxed);
+  return 0;
+}
+
+void Context::give_back(Resource resource) {
+  count_of(record(), resource).fetch_sub(1, std::memory_order_relaxed);
+}
+
+bool Context::progress_all() {
+  bool worked = false;
+  for (QueuePair* pair : queue_pairs) {
+    worked |= pair->progress_receives();
+    worked |= pair->progress_sends();
+  }
+  return worked;
+}
+
+bool Context::domain_in_use(const ibv_pd* domain) const {
+  for (const QueuePair* pair : queue_pairs) {
+    if (pair->qp_base.pd == domain) return true;
+  }
+  return regions.any_of(domain);
+}
+
+Context::Duties Context::attend() {
+  std::lock_guard guard(lock);
+  watch_port();
+  Duties duties;
+  duties.worked = progress_all();
+  for (QueuePair* pair : queue_pairs) {
+    duties.timer |= pair->timer_runs();
+    duties.watch |= pair->sends_outstanding();
+  }
+  return duties;
+}
+
+void Context::watch_port() {
+  uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
+  if (epoch == topology_epoch_) return;
+  topology_epoch_ = epoch;
+  bool active = port_active(segment(), static_cast<int32_t>(port_index()));
+  if (active == port_active_) return;
+  port_active_ = active;
+  raise(active ? IBV_EVENT_PORT_ACTIVE : IBV_EVENT_PORT_ERR, nullptr);
+}
+
+void Context::raise(ibv_event_type type, void* element) {
+  ibv_async_event event{};
+  event.event_type = type;
+  switch (type) {
+    case IBV_EVENT_CQ_ERR: event.element.cq = static_cast<ibv_cq*>(element); break;
+    case IBV_EVENT_PORT_ACTIVE:
+    case IBV_EVENT_PORT_ERR: event.element.port_num = 1; break;
+    default: event.element.qp = static_cast<ibv_qp*>(element);
+  }
+  events_.put(&event, sizeof event);
+}
+
+int Context::get_async_event(ibv_async_event* event) const {
+  return events_.get(event, sizeof *event);
+}
+
+}  // namespace railyard::sim

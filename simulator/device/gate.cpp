@@ -1,0 +1,59 @@
+#include "device/gate.h"
+
+#include "platform/doorbell.h"
+
+namespace railyard::sim {
+
+namespace {
+
+constexpr int64_t kLookNs = 50'000;
+
+void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair,
+         const Arrived& arrived) {
+  fault.process.store(static_cast<int32_t>(attachment.process()));
+  fault.queue_pair.store(queue_pair);
+  uint64_t never = 0;
+  fault.first_ticks.compare_exchange_strong(never, attachment.segment().now_ticks());
+  auto armed = [&] { return fault.armed.load(std::memory_order_acquire) != 0; };
+  switch (fault.action) {
+    case layout::FaultAction::fail: fault.fired.fetch_add(1); break;
+    case layout::FaultAction::delay:
+      fault.fired.fetch_add(1);
+      platform::pause_thread(fault.delay_ns);
+      break;
+    case layout::FaultAction::block: {
+      fault.fired.fetch_add(1);
+      Blocked blocked(attachment, layout::WaitReason::fault, layout::kNowhere);
+      while (armed()) platform::pause_thread(kLookNs);
+      break;
+    }
+    case layout::FaultAction::block_until_arrival: {
+      Blocked blocked(attachment, layout::WaitReason::arrival, layout::kNowhere);
+      while (armed() && !arrived()) platform::pause_thread(kLookNs);
+      // It fired when the call was held and the message came: not when it was called off.
+      if (armed()) fault.fired.fetch_add(1);
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pair,
+                     const Arrived& arrived) {
+  const Segment& segment = attachment.segment();
+  if (!(segment.header().gate.load(std::memory_order_relaxed) & layout::kGateFaults)) return 0;
+  uint64_t call = attachment.record().calls[static_cast<uint32_t>(verb)].fetch_add(1) + 1;
+  for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
+    layout::Fault& fault = segment.fault(i);
+    if (fault.armed.load(std::memory_order_acquire) == 0) continue;
+    if (fault.verb != static_cast<uint32_t>(verb)) continue;
+    if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
+    if (call < fault.nth || call - fault.nth >= fault.times) continue;
+    act(attachment, fault, queue_pair, arrived);
+    if (fault.action == layout::FaultAction::fail) return fault.error_number;
+  }
+  return 0;
+}
+
+}  // namespace railyard::sim

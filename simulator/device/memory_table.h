@@ -1,0 +1,73 @@
+// The memory regions of one open device, by key.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+struct ibv_pd;
+
+namespace railyard::sim {
+
+struct Region {
+  uint32_t key = 0;  // 0: free
+  int access = 0;    // enum ibv_access_flags
+  const ibv_pd* domain = nullptr;
+  uint64_t address = 0;  // as work requests name it
+  uint64_t bytes = 0;
+  std::byte* base = nullptr;  // where it is
+
+  bool covers(uint64_t from, uint64_t length) const {
+    return from >= address && length <= bytes && from - address <= bytes - length;
+  }
+  std::byte* at(uint64_t from) const { return base + (from - address); }
+};
+
+// Not thread-safe: guarded by the context's lock.
+class MemoryTable {
+ public:
+  // Gives the region a key that no living region has, and that was not used lately: a stale key should
+  // be found out, not hit another region.
+  uint32_t add(Region region) {
+    uint32_t index;
+    if (free_.size() > kKeptFree) {
+      index = free_.front();
+      free_.pop_front();
+    } else {
+      index = static_cast<uint32_t>(regions_.size());
+      regions_.emplace_back();
+      generations_.push_back(0);
+    }
+    region.key = (index + 1) << 8 | ++generations_[index];
+    regions_[index] = region;
+    return region.key;
+  }
+
+  void remove(uint32_t key) {
+    if (Region* region = find(key)) {
+      *region = {};
+      free_.push_back((key >> 8) - 1);
+    }
+  }
+
+  bool any_of(const ibv_pd* domain) const {
+    return std::any_of(regions_.begin(), regions_.end(), [&](const Region& region) {
+      return region.key != 0 && region.domain == domain;
+    });
+  }
+
+  Region* find(uint32_t key) {
+    uint32_t index = (key >> 8) - 1;
+    return index < regions_.size() && regions_[index].key == key ? &regions_[index] : nullptr;
+  }
+
+ private:
+  static constexpr size_t kKeptFree = 64;
+  std::vector<Region> regions_;
+  std::vector<uint8_t> generations_;
+  std::deque<uint32_t> free_;
+};
+
+}  // namespace railyard::sim

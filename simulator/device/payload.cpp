@@ -1,0 +1,64 @@
+#include "device/payload.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace railyard::sim {
+
+Pieces Pieces::listed(const std::byte* body, size_t count) {
+  Pieces pieces;
+  for (size_t i = 0; i < std::min(count, kMaxPieces); ++i) {
+    fabric::layout::Piece piece;
+    memcpy(&piece, body + i * sizeof piece, sizeof piece);
+    pieces.add(reinterpret_cast<void*>(piece.address), piece.bytes);
+  }
+  return pieces;
+}
+
+void Pieces::limit(uint64_t bytes) {
+  size_t kept = 0;
+  for (; kept < count_ && bytes > 0; ++kept) {
+    list_[kept].iov_len = std::min<uint64_t>(list_[kept].iov_len, bytes);
+    bytes -= list_[kept].iov_len;
+  }
+  count_ = kept;
+}
+
+void Pieces::gather_to(std::byte* out) const {
+  for (size_t i = 0; i < count_; ++i) {
+    memcpy(out, list_[i].iov_base, list_[i].iov_len);
+    out += list_[i].iov_len;
+  }
+}
+
+void Pieces::scatter_from(const std::byte* in) const {
+  for (size_t i = 0; i < count_; ++i) {
+    memcpy(list_[i].iov_base, in, list_[i].iov_len);
+    in += list_[i].iov_len;
+  }
+}
+
+void Pieces::list_in(std::byte* body) const {
+  for (size_t i = 0; i < count_; ++i) {
+    fabric::layout::Piece piece{reinterpret_cast<uint64_t>(list_[i].iov_base), list_[i].iov_len};
+    memcpy(body + i * sizeof piece, &piece, sizeof piece);
+  }
+}
+
+void Pieces::copy_from(const Pieces& from) const {
+  size_t to = 0;
+  uint64_t offset = 0;
+  for (size_t i = 0; i < from.count_; ++i) {
+    auto* source = static_cast<const std::byte*>(from.list_[i].iov_base);
+    for (uint64_t left = from.list_[i].iov_len; left > 0 && to < count_;) {
+      uint64_t bytes = std::min<uint64_t>(left, list_[to].iov_len - offset);
+      memmove(static_cast<std::byte*>(list_[to].iov_base) + offset, source, bytes);
+      source += bytes;
+      left -= bytes;
+      offset += bytes;
+      if (offset == list_[to].iov_len) ++to, offset = 0;
+    }
+  }
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,42 @@
+// Lists of pieces of memory, and copies between them.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "fabric/layout.h"
+
+namespace railyard::sim {
+
+inline constexpr size_t kMaxPieces = 64;
+
+// Pieces of this process's memory, or (addresses only) of another's.
+class Pieces {
+ public:
+  void add(void* address, uint64_t bytes) { list_[count_++] = {address, bytes}; }
+  // Those that a slot's body lists.
+  static Pieces listed(const std::byte* body, size_t count);
+
+  size_t count() const { return count_; }
+  const iovec* data() const { return list_.data(); }
+
+  // Cuts the list off after `bytes`.
+  void limit(uint64_t bytes);
+
+  void gather_to(std::byte* out) const;
+  void scatter_from(const std::byte* in) const;
+  void list_in(std::byte* body) const;
+
+  // Copies `from` here; both have the same number of bytes.
+  void copy_from(const Pieces& from) const;
+
+ private:
+  std::array<iovec, kMaxPieces> list_;
+  size_t count_ = 0;
+};
+
+}  // namespace railyard::sim

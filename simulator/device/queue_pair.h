@@ -1,0 +1,173 @@
+// A queue pair: the sender's half publishes messages in a ring of shared memory, the receiver's half
+// settles the messages in its peer's ring. See the simulator's README for the way of a message.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <memory>
+
+#include "device/attachment.h"
+#include "device/completion_queue.h"
+#include "device/receive_queue.h"
+#include "device/request_builder.h"
+#include "device/staging.h"
+#include "device/transition.h"
+#include "fabric/profile.h"
+
+namespace railyard::sim {
+
+class Context;
+struct Region;
+class Pieces;
+
+// Guarded by its context's lock. Connected (RC, UC): `peer_` is the queue pair that it names, whether or
+// not that names it back.
+class QueuePair : public ibv_qp_ex {
+ public:
+  QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex& wanted,
+            const ibv_qp_cap& granted);
+  ~QueuePair();
+  QueuePair(const QueuePair&) = delete;
+  QueuePair& operator=(const QueuePair&) = delete;
+
+  // Takes the shared memory it needs; 0 or an errno.
+  int allocate();
+
+  static QueuePair* from(ibv_qp* pair) { return reinterpret_cast<QueuePair*>(pair); }
+  Context& owner() { return owner_; }
+  uint32_t number() const { return number_; }
+  CompletionQueue& send_queue() { return *CompletionQueue::from(qp_base.send_cq); }
+  CompletionQueue& receive_queue() { return *CompletionQueue::from(qp_base.recv_cq); }
+
+  // state.cpp
+  int modify(const ibv_qp_attr& attributes, int mask);
+  void query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const;
+  void update_attention();
+
+  // sender.cpp. post_send() returns 0 or an errno, with the offending request in `bad`.
+  int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
+  // Writes the completions that are due; whether there were any.
+  bool progress_sends();
+  bool sends_outstanding() const { return posted_ != completed_; }
+  // For so long as arrived messages of a finished sender may lie unread in its ring, a peer that is
+  // alive is given time to read them. Without the lock.
+  void linger();
+
+  // receiver.cpp
+  int post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad);
+  // Settles what has arrived; whether anything had.
+  bool progress_receives();
+  // Whether a message has arrived that no posted receive waits for.
+  bool arrival_without_receive();
+  // Whether time alone will change something.
+  bool timer_runs() const { return refusing_ || closed_since_ != 0; }
+
+  // Wakes the process that this talks to, or only its helper if that sleeps.
+  void ring_peer(bool only_if_asleep) const;
+
+  RequestBuilder builder;
+
+ private:
+  // A send request until it is completed.
+  struct Send {
+    uint64_t id;
+    uint64_t wire;  // its number on the ring, where it is on it
+    uint64_t staging_mark;        // 0: nothing of it in the staging ring
+    uint64_t staged_at;           // where in the segment a staged payload is
+    uint64_t block_bytes;         // of a block of its own there; 0: it is in the ring
+    uint32_t bytes;
+    uint32_t units;
+    ibv_wr_opcode opcode;
+    ibv_wc_status failure;  // found when it was posted
+    layout::Carriage carriage;
+    bool on_wire, signaled;
+    int pieces;  // of a READ, in read_pieces_
+  };
+
+  const Segment& segment() const;
+  bool reliable() const { return qp_base.qp_type == IBV_QPT_RC; }
+  layout::QueuePair& peer_record() const;
+  uint32_t units_of(uint64_t bytes) const;
+  bool receiving() const;
+
+  // Whether what is posted now can arrive: a cable leads there and the peer talks back.
+  bool path_open();
+  bool peer_listens() const;
+  void look_at_topology();
+  int check(const ibv_send_wr& request, uint64_t* bytes) const;
+  void start_connection();
+  Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
+  bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  ibv_wc_status load(const ibv_send_wr& request, Send& send, layout::Slot& slot);
+  void wake_peer_for(const Send& send) const;
+  uint64_t read_settled();
+  bool may_complete(const Send& send, uint64_t settled) const;
+  ibv_wc_status outcome(const Send& send);
+  ibv_wc_status finish_read(const Send& send);
+  void complete_send(const Send& send, ibv_wc_status status);
+  bool timed_out();
+  Send& send_at(uint64_t i) { return sends_[i & send_mask_]; }
+
+  void adopt();
+  enum class Verdict { settled, waiting };
+  Verdict settle(const layout::Slot& slot);
+  Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
+  Verdict settle_write(const layout::Slot& slot, uint64_t arrival);
+  Verdict settle_read(const layout::Slot& slot);
+  Verdict meet_receive(const layout::Slot& slot, uint64_t arrival);
+  Verdict not_ready(uint64_t arrival);
+  uint64_t retry_interval() const;
+  bool drops(uint64_t arrival) const;
+  void drop(uint64_t arrival);
+  Verdict forbid();
+  bool fetch(const layout::Slot& slot, const Pieces& here) const;
+  ibv_wc_status place(const layout::Slot& slot, const ibv_sge* pieces, int count);
+  void complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
+  void refuse(ibv_wc_status status);
+  Region* remote_region(const layout::Slot& slot, int access);
+
+  void enter_error(bool tell_program);
+  void flush();
+  void reset();
+  void set_state(ibv_qp_state state);
+
+  Context& owner_;
+  uint32_t number_;
+  layout::QueuePair& record_;
+  ibv_qp_cap cap_;
+  bool signal_all_;
+  ibv_qp_attr attributes_{};  // as set so far
+
+  // Where it talks to.
+  uint32_t topology_epoch_ = 0;
+  bool reachable_ = false;
+  uint64_t unreachable_from_ = 0;  // what was posted before still arrives
+  uint64_t peer_life_ = 0;  // that the messages on the ring are for
+
+  // The sender's half. Requests are counted for ever, messages on the ring from each connection's start.
+  uint64_t send_mask_ = 0;
+  std::unique_ptr<Send[]> sends_;
+  std::unique_ptr<ibv_sge[]> read_pieces_;
+  uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0;
+  uint32_t signaled_ = 0;  // that are not completed
+  uint64_t on_wire_ = 0, settled_ = 0;
+  uint32_t used_units_ = 0;
+  Staging staging_;
+  uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has
+  uint64_t looked_at_peer_ = 0;
+  bool peer_dead_ = false;
+  uint32_t stalled_polls_ = 0;
+
+  // The receiver's half.
+  ReceiveQueue receives_;
+  uint64_t adopted_ = 0;  // the connection of the peer whose ring is read; 0: none
+  const std::byte* ring_ = nullptr;
+  uint64_t ring_mask_ = 0, slot_bytes_ = 0;
+  int32_t peer_pid_ = 0;  // of the ring's owner; 0: this process
+  uint64_t next_ = 0;     // the message to settle next
+  uint64_t last_settled_ticks_ = 0;
+  bool refusing_ = false;  // an RNR timer runs
+  bool holding_ = false;   // a message waits for a receive
+};
+
+}  // namespace railyard::sim

@@ -1,0 +1,64 @@
+// Receives that wait for messages, oldest first.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+namespace railyard::sim {
+
+struct Receive {
+  uint64_t id;
+  uint64_t posted_ticks;
+  uint64_t bytes;  // room in all its pieces
+  uint32_t units;  // of the queue's depth
+  int pieces;
+};
+
+// Depth is counted in units: a work request each, or (Thunderbolt) a frame each.
+class ReceiveQueue {
+ public:
+  ReceiveQueue(uint32_t depth_units, uint32_t max_pieces)
+      : depth_units_(depth_units),
+        max_pieces_(max_pieces),
+        mask_(std::bit_ceil(depth_units + (depth_units == 0)) - 1),
+        entries_(std::make_unique_for_overwrite<Receive[]>(mask_ + 1)),
+        pieces_(std::make_unique_for_overwrite<ibv_sge[]>((mask_ + 1) * (max_pieces + 1))) {}
+
+  bool empty() const { return head_ == tail_; }
+  uint64_t size() const { return tail_ - head_; }
+  bool has_room(uint32_t units) const { return used_units_ + units <= depth_units_; }
+
+  const Receive& front() const { return entries_[head_ & mask_]; }
+  const ibv_sge* front_pieces() const { return &pieces_[(head_ & mask_) * (max_pieces_ + 1)]; }
+
+  void push(const Receive& receive, const ibv_sge* pieces) {
+    uint64_t at = tail_++ & mask_;
+    entries_[at] = receive;
+    for (int i = 0; i < receive.pieces; ++i) {
+      pieces_[at * (max_pieces_ + 1) + static_cast<uint64_t>(i)] = pieces[i];
+    }
+    used_units_ += receive.units;
+  }
+  void pop() {
+    used_units_ -= front().units;
+    ++head_;
+  }
+  void clear() {
+    head_ = tail_;
+    used_units_ = 0;
+  }
+
+ private:
+  uint32_t depth_units_;
+  uint32_t max_pieces_;
+  uint64_t mask_;
+  std::unique_ptr<Receive[]> entries_;
+  std::unique_ptr<ibv_sge[]> pieces_;
+  uint64_t head_ = 0, tail_ = 0;
+  uint32_t used_units_ = 0;
+};
+
+}  // namespace railyard::sim

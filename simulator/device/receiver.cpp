@@ -1,0 +1,365 @@
+// The receiver's half of a queue pair: what becomes of the messages in the peer's ring. A message meets
+// the oldest receive that was posted before it arrived; the profile says what happens when there is none.
+// All is decided by the times that messages and receives carry, whoever looks first.
+#include <cerrno>
+#include <cstring>
+
+#include "device/context.h"
+#include "device/gate.h"
+#include "device/payload.h"
+#include "device/queue_pair.h"
+#include "platform/cross_copy.h"
+#include "platform/doorbell.h"
+
+namespace railyard::sim {
+
+using fabric::NoReceive;
+
+namespace {
+
+// Messages settled in one look, so that a flood does not keep its receiver from its own program.
+constexpr int kBatch = 256;
+
+void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
+  count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+bool proves_readable(const layout::Process& process, pid_t pid) {
+  if (!platform::cross_copy_available()) return false;
+  uint64_t word = 0;
+  iovec here{&word, sizeof word};
+  iovec there{reinterpret_cast<void*>(process.probe_address), sizeof word};
+  return platform::copy_from_process(pid, &here, 1, &there, 1) == 0 && word == layout::kMagic;
+}
+
+// InfiniBand specification, table 45: RNR NAK timer field, in microseconds.
+constexpr uint32_t kRnrTimerUs[32] = {655360, 10,    20,    30,    40,    60,     80,     120,
+                                      160,    240,   320,   480,   640,   960,    1280,   1920,
+                                      2560,   3840,  5120,  7680,  10240, 15360,  20480,  30720,
+                                      40960,  61440, 81920, 122880, 163840, 245760, 327680, 491520};
+constexpr uint32_t kRetriesForEver = 7;
+
+}  // namespace
+
+int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
+  const fabric::Profile& profile = owner_.profile();
+  uint64_t now = segment().now_ticks();
+  uint64_t count = 0;
+  int error = 0;
+  for (ibv_recv_wr* request = requests; request; request = request->next) {
+    Receive receive{request->wr_id, now, 0, 1, request->num_sge};
+    ibv_qp_state state = qp_base.state;
+    if (state == IBV_QPS_RESET || qp_base.srq) {
+      error = EINVAL;
+    } else if (profile.receive_needs_rts && state < IBV_QPS_RTS) {
+      error = profile.receive_state_error;
+    } else if (request->num_sge < 0 ||
+               static_cast<uint32_t>(request->num_sge) > cap_.max_recv_sge) {
+      error = EINVAL;
+    } else {
+      for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
+      receive.units = units_of(receive.bytes);
+      if (!receives_.has_room(receive.units)) error = profile.over_post_error;
+    }
+    if (error != 0) {
+      *bad = request;
+      break;
+    }
+    receives_.push(receive, request->sg_list);
+    owner_.attachment().trace(layout::TraceKind::post_receive, number_,
+                              record_.receives_posted.load() + count, receive.bytes, 0);
+    ++count;
+  }
+  if (count == 0) return error;
+  add(record_.receives_posted, count);
+  if (record_.dropped.load(std::memory_order_relaxed) != 0 &&
+      record_.receive_after_drop_ticks.load(std::memory_order_relaxed) == 0) {
+    record_.receive_after_drop_ticks.store(now, std::memory_order_relaxed);
+  }
+  owner_.attachment().note_progress(now, count);
+  if (qp_base.state == IBV_QPS_ERR) flush();
+  if (holding_) progress_receives();
+  return error;
+}
+
+// Finds the ring of the peer that talks to this queue pair.
+void QueuePair::adopt() {
+  const layout::QueuePair& peer = peer_record();
+  uint64_t connection = peer.connection.load(std::memory_order_acquire);
+  uint32_t owner = peer.owner.load(std::memory_order_acquire);
+  if (connection == 0 || owner == 0 || connection == adopted_ || peer.ring == 0) return;
+  if (peer.peer_number.load() != number_ || peer.type != record_.type ||
+      peer.peer_port.load() != static_cast<int32_t>(record_.port) ||
+      static_cast<int32_t>(peer.port) != record_.peer_port.load()) {
+    return;
+  }
+  const layout::Process& process = segment().process(owner - 1);
+  bool same_process = owner - 1 == owner_.attachment().process();
+  peer_pid_ = same_process ? 0 : process.pid;
+  ring_ = segment().bytes_at(peer.ring);
+  ring_mask_ = peer.ring_mask;
+  slot_bytes_ = peer.slot_bytes;
+  next_ = 0;
+  last_settled_ticks_ = 0;
+  refusing_ = holding_ = false;
+  adopted_ = connection;
+  record_.settled.store(0, std::memory_order_relaxed);
+  record_.refused_at.store(0, std::memory_order_relaxed);
+  record_.can_copy.store(same_process || proves_readable(process, process.pid),
+                         std::memory_order_relaxed);
+  record_.adopted.store(connection, std::memory_order_release);
+}
+
+bool QueuePair::progress_receives() {
+  if (!receiving()) return false;
+  int settled = 0;
+  while (settled < kBatch) {
+    if (adopted_ == 0) adopt();
+    if (adopted_ == 0) break;
+    const auto& slot = *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+    if (slot.stamp.load(std::memory_order_acquire) != layout::stamp_of(adopted_, next_)) {
+      uint64_t before = adopted_;
+      if (peer_record().connection.load(std::memory_order_relaxed) != before) adopt();
+      if (adopted_ == before) break;
+      continue;
+    }
+    if (record_.refused_at.load(std::memory_order_relaxed) != 0) break;
+    if (settle(slot) == Verdict::waiting) break;
+    ++next_;
+    ++settled;
+    last_settled_ticks_ = std::max(last_settled_ticks_, slot.posted_ticks);
+    refusing_ = holding_ = false;
+    record_.settled.store(next_, std::memory_order_release);
+    if (!receiving()) break;
+  }
+  if (settled == 0) return false;
+  add(record_.messages_in, static_cast<uint64_t>(settled));
+  owner_.attachment().note_progress(segment().now_ticks(), static_cast<uint64_t>(settled));
+  if (peer_record().attention.load(std::memory_order_relaxed) & layout::kHasChannel) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (peer_record().attention.load(std::memory_order_relaxed) & layout::kArmed) ring_peer(false);
+  }
+  return true;
+}
+
+bool QueuePair::arrival_without_receive() {
+  if (!receiving()) return false;
+  progress_receives();
+  if (adopted_ == 0 || !receives_.empty()) return false;
+  if (record_.dropped.load(std::memory_order_relaxed) != 0) return true;
+  const auto& slot = *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+  return slot.stamp.load(std::memory_order_acquire) == layout::stamp_of(adopted_, next_);
+}
+
+QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
+  // What waits its turn behind another message arrives after it.
+  uint64_t arrival = std::max(slot.posted_ticks, last_settled_ticks_);
+  look_at_topology();
+  if (!reachable_ && slot.posted_ticks >= unreachable_from_) return Verdict::waiting;
+  switch (slot.opcode) {
+    case IBV_WR_RDMA_WRITE:
+    case IBV_WR_RDMA_WRITE_WITH_IMM: return settle_write(slot, arrival);
+    case IBV_WR_RDMA_READ: return settle_read(slot);
+    default: return settle_send(slot, arrival);
+  }
+}
+
+// Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been refused or
+// the queue pair is in error). A dropped message leaves no trace but in the counters: `dropped_ticks`
+// tells it from a met one.
+QueuePair::Verdict QueuePair::meet_receive(const layout::Slot&, uint64_t arrival) {
+  bool late = receives_.empty() || receives_.front().posted_ticks > arrival;
+  if (!late) return Verdict::settled;
+  if (reliable()) return not_ready(arrival);
+  switch (owner_.profile().unreliable_no_receive) {
+    case NoReceive::hold:
+      holding_ = receives_.empty();
+      return holding_ ? Verdict::waiting : Verdict::settled;
+    case NoReceive::drop: return Verdict::waiting;
+    case NoReceive::fail: enter_error(true); return Verdict::waiting;
+  }
+  return Verdict::waiting;
+}
+
+// A reliable sender tries again at fixed intervals after the arrival, as often as it may: the receive
+// that the k-th try meets was posted after the try before.
+QueuePair::Verdict QueuePair::not_ready(uint64_t arrival) {
+  if (!refusing_) add(record_.not_ready);
+  refusing_ = true;
+  uint32_t retries = peer_record().retries.load(std::memory_order_relaxed) & 0xff;
+  uint64_t interval = retry_interval();
+  uint64_t now = segment().now_ticks();
+  uint64_t posted = receives_.empty() ? now : receives_.front().posted_ticks;
+  uint64_t tries = (posted - std::min(arrival, posted) + interval - 1) / interval;
+  if (retries != kRetriesForEver && tries > retries) {
+    refuse(IBV_WC_RNR_RETRY_EXC_ERR);
+    return Verdict::waiting;
+  }
+  uint64_t due = arrival + tries * interval;
+  if (receives_.empty() || now < due) return Verdict::waiting;
+  last_settled_ticks_ = due;
+  return Verdict::settled;
+}
+
+uint64_t QueuePair::retry_interval() const {
+  return std::max<uint64_t>(
+      1, segment().ticks_in_ns(1000.0 * kRnrTimerUs[attributes_.min_rnr_timer & 31]));
+}
+
+void QueuePair::drop(uint64_t arrival) {
+  add(record_.dropped);
+  record_.dropped_ticks.store(arrival, std::memory_order_relaxed);
+  uint64_t posted_later = receives_.empty() ? 0 : receives_.front().posted_ticks;
+  record_.receive_after_drop_ticks.store(posted_later, std::memory_order_relaxed);
+  owner_.attachment().trace(layout::TraceKind::lost, number_, next_, 0, 1);
+}
+
+bool QueuePair::drops(uint64_t arrival) const {
+  return !reliable() && owner_.profile().unreliable_no_receive == NoReceive::drop &&
+         (receives_.empty() || receives_.front().posted_ticks > arrival);
+}
+
+QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arrival) {
+  if (drops(arrival)) return drop(arrival), Verdict::settled;
+  if (meet_receive(slot, arrival) == Verdict::waiting) return Verdict::waiting;
+  const Receive& receive = receives_.front();
+  uint32_t frame = owner_.profile().frame_bytes;
+  auto frames = [frame](uint64_t bytes) { return bytes <= frame ? 1 : (bytes + frame - 1) / frame; };
+  bool mismatched = frame != 0 && frames(slot.bytes) != frames(receive.bytes);
+  if (mismatched) add(record_.frame_mismatches);
+  ibv_wc_status status = slot.bytes > receive.bytes || mismatched
+                             ? IBV_WC_LOC_LEN_ERR
+                             : place(slot, receives_.front_pieces(), receive.pieces);
+  complete_receive(slot, status, IBV_WC_RECV);
+  if (status == IBV_WC_SUCCESS) return Verdict::settled;
+  if (reliable()) {
+    refuse(status == IBV_WC_LOC_LEN_ERR ? IBV_WC_REM_INV_REQ_ERR : IBV_WC_REM_OP_ERR);
+  }
+  enter_error(false);
+  return reliable() ? Verdict::waiting : Verdict::settled;
+}
+
+Region* QueuePair::remote_region(const layout::Slot& slot, int access) {
+  Region* region = owner_.regions.find(slot.remote_key);
+  bool allowed = region && region->domain == qp_base.pd && (region->access & access) &&
+                 (attributes_.qp_access_flags & static_cast<unsigned>(access)) &&
+                 region->covers(slot.remote_address, slot.bytes);
+  return allowed ? region : nullptr;
+}
+
+// What a device does with an access that it may not make: a reliable sender is told, and the queue pair
+// is done for; an unreliable one is not.
+QueuePair::Verdict QueuePair::forbid() {
+  if (!reliable()) return Verdict::settled;
+  refuse(IBV_WC_REM_ACCESS_ERR);
+  enter_error(true);
+  return Verdict::waiting;
+}
+
+QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t arrival) {
+  bool immediate = slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+  Region* region = nullptr;
+  if (slot.bytes != 0 && !(region = remote_region(slot, IBV_ACCESS_REMOTE_WRITE))) return forbid();
+  if (immediate) {
+    if (drops(arrival)) return drop(arrival), Verdict::settled;
+    if (meet_receive(slot, arrival) == Verdict::waiting) return Verdict::waiting;
+  }
+  if (region) {
+    Pieces here;
+    here.add(region->at(slot.remote_address), slot.bytes);
+    if (!fetch(slot, here)) return Verdict::settled;  // its sender's memory is gone, and so is it
+  }
+  if (immediate) complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM);
+  return Verdict::settled;
+}
+
+QueuePair::Verdict QueuePair::settle_read(const layout::Slot& slot) {
+  if (slot.bytes == 0) return Verdict::settled;
+  Region* region = remote_region(slot, IBV_ACCESS_REMOTE_READ);
+  if (!region) return forbid();
+  std::byte* source = region->at(slot.remote_address);
+  if (slot.carriage == layout::Carriage::staged) {
+    uint64_t offset;
+    memcpy(&offset, slot.body, sizeof offset);
+    memcpy(segment().bytes_at(offset), source, slot.bytes);
+    return Verdict::settled;
+  }
+  Pieces here, there = Pieces::listed(slot.body, slot.pieces);
+  here.add(source, slot.bytes);
+  if (peer_pid_ == 0) {
+    there.copy_from(here);
+  } else {
+    platform::copy_to_process(peer_pid_, here.data(), here.count(), there.data(), there.count());
+  }
+  return Verdict::settled;
+}
+
+// Brings a message's payload to its place; false: its sender's memory is gone.
+bool QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
+  switch (slot.carriage) {
+    case layout::Carriage::in_slot: here.scatter_from(slot.body); return true;
+    case layout::Carriage::staged: {
+      uint64_t offset;
+      memcpy(&offset, slot.body, sizeof offset);
+      here.scatter_from(segment().bytes_at(offset));
+      return true;
+    }
+    case layout::Carriage::gather: break;
+  }
+  Pieces there = Pieces::listed(slot.body, slot.pieces);
+  if (peer_pid_ == 0) {
+    here.copy_from(there);
+    return true;
+  }
+  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(),
+                                     there.count()) == 0;
+}
+
+ibv_wc_status QueuePair::place(const layout::Slot& slot, const ibv_sge* pieces, int count) {
+  Pieces here;
+  uint64_t left = slot.bytes;
+  for (int i = 0; i < count && left > 0; ++i) {
+    if (pieces[i].length == 0) continue;
+    const Region* region = owner_.regions.find(pieces[i].lkey);
+    if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
+        !region->covers(pieces[i].addr, pieces[i].length)) {
+      return IBV_WC_LOC_PROT_ERR;
+    }
+    here.add(region->at(pieces[i].addr), pieces[i].length);
+    left -= std::min<uint64_t>(left, pieces[i].length);
+  }
+  here.limit(slot.bytes);
+  return fetch(slot, here) ? IBV_WC_SUCCESS : IBV_WC_GENERAL_ERR;
+}
+
+void QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {
+  ibv_wc wc{};
+  wc.wr_id = receives_.front().id;
+  wc.status = status;
+  wc.opcode = opcode;
+  wc.byte_len = slot.bytes;
+  wc.qp_num = number_;
+  wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
+  if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+    wc.wc_flags = IBV_WC_WITH_IMM;
+    wc.imm_data = slot.immediate;
+  }
+  receives_.pop();
+  add(record_.receives_filled);
+  add(record_.bytes_in, slot.bytes);
+  if (status != IBV_WC_SUCCESS) {
+    record_.errors.store(record_.errors.load() + 1);
+    record_.last_error.store(status);
+  }
+  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, slot.bytes, status);
+  receive_queue().push(wc, segment().now_ticks(), slot.flags & layout::kSolicited);
+}
+
+// The sender finds the answer when it looks how far its messages are settled.
+void QueuePair::refuse(ibv_wc_status status) {
+  record_.refused_status.store(status, std::memory_order_relaxed);
+  record_.refused_at.store(next_ + 1, std::memory_order_release);
+  refusing_ = false;
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,396 @@
+// The sender's half of a queue pair: from a work request to the ring, and from what the peer settled to
+// the completion.
+#include <cerrno>
+#include <cstring>
+
+#include "device/context.h"
+#include "device/payload.h"
+#include "device/queue_pair.h"
+#include "fabric/topology.h"
+#include "platform/doorbell.h"
+
+namespace railyard::sim {
+
+namespace {
+
+// Polls without a settlement after which the peer's helper is woken, as nobody else looks there.
+constexpr uint32_t kStalledPolls = 1024;
+constexpr double kLookAtPeerNs = 10e6;
+constexpr int64_t kLingerStepNs = 20'000;
+constexpr int kLingerSteps = 5000;
+
+bool one_sided(uint32_t opcode) {
+  return opcode == IBV_WR_RDMA_WRITE || opcode == IBV_WR_RDMA_WRITE_WITH_IMM ||
+         opcode == IBV_WR_RDMA_READ;
+}
+
+ibv_wc_opcode completion_opcode(ibv_wr_opcode opcode) {
+  switch (opcode) {
+    case IBV_WR_RDMA_WRITE:
+    case IBV_WR_RDMA_WRITE_WITH_IMM: return IBV_WC_RDMA_WRITE;
+    case IBV_WR_RDMA_READ: return IBV_WC_RDMA_READ;
+    default: return IBV_WC_SEND;
+  }
+}
+
+}  // namespace
+
+layout::QueuePair& QueuePair::peer_record() const {
+  return segment().queue_pair(record_.peer_number.load(std::memory_order_relaxed) %
+                              layout::kMaxQueuePairs);
+}
+
+void QueuePair::look_at_topology() {
+  uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
+  if (epoch == topology_epoch_) [[likely]] return;
+  topology_epoch_ = epoch;
+  reachable_ = reaches(segment(), static_cast<int32_t>(record_.port), record_.peer_port.load());
+  unreachable_from_ = 0;
+  if (reachable_) return;
+  for (uint32_t i = 0; i < segment().header().cable_count; ++i) {
+    unreachable_from_ = std::max(unreachable_from_, segment().cable(i).changed_ticks.load());
+  }
+}
+
+bool QueuePair::peer_listens() const {
+  const layout::QueuePair& peer = peer_record();
+  if (peer_dead_ || peer.life.load(std::memory_order_acquire) == 0) return false;
+  if (peer.peer_number.load(std::memory_order_relaxed) != number_) return false;
+  if (peer.peer_port.load(std::memory_order_relaxed) != static_cast<int32_t>(record_.port)) return false;
+  if (static_cast<int32_t>(peer.port) != record_.peer_port.load(std::memory_order_relaxed)) return false;
+  if (peer.type != record_.type) return false;
+  // An unreliable receiver takes the first packet of any message; a reliable one the expected packet.
+  return !reliable() || peer.receive_psn.load(std::memory_order_relaxed) ==
+                            record_.send_psn.load(std::memory_order_relaxed);
+}
+
+bool QueuePair::path_open() {
+  look_at_topology();
+  return reachable_ && peer_listens();
+}
+
+void QueuePair::ring_peer(bool only_if_asleep) const {
+  uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
+  if (owner == 0) return;
+  layout::Process& process = segment().process(owner - 1);
+  if (!only_if_asleep || process.helper_asleep.load(std::memory_order_acquire) != 0) {
+    platform::ring_bell(process.doorbell);
+  }
+}
+
+int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
+  const fabric::Profile& profile = owner_.profile();
+  switch (request.opcode) {
+    case IBV_WR_SEND:
+    case IBV_WR_SEND_WITH_IMM: break;
+    case IBV_WR_RDMA_WRITE:
+    case IBV_WR_RDMA_WRITE_WITH_IMM:
+      if (!profile.one_sided) return profile.operation_error;
+      break;
+    case IBV_WR_RDMA_READ:
+      if (!profile.one_sided) return profile.operation_error;
+      if (!reliable() || (request.send_flags & IBV_SEND_INLINE)) return EINVAL;
+      break;
+    default: return EINVAL;
+  }
+  if (request.num_sge < 0 || static_cast<uint32_t>(request.num_sge) > cap_.max_send_sge) return EINVAL;
+  *bytes = 0;
+  for (int i = 0; i < request.num_sge; ++i) *bytes += request.sg_list[i].length;
+  if (*bytes > profile.max_message_bytes) return EINVAL;
+  if ((request.send_flags & IBV_SEND_INLINE) && *bytes > cap_.max_inline_data) return EINVAL;
+  return used_units_ + units_of(*bytes) <= cap_.max_send_wr ? 0 : profile.over_post_error;
+}
+
+int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
+  uint64_t now = segment().now_ticks();
+  uint64_t count = 0;
+  int error = 0;
+  for (ibv_send_wr* request = requests; request && error == 0; request = request->next) {
+    uint64_t bytes = 0;
+    ibv_qp_state state = qp_base.state;
+    error = state < IBV_QPS_RTS ? EINVAL : check(*request, &bytes);
+    if (error != 0) {
+      *bad = request;
+      break;
+    }
+    Send& send = enqueue(*request, bytes);
+    if (state == IBV_QPS_ERR || state == IBV_QPS_SQE) {
+      complete_send(send, IBV_WC_WR_FLUSH_ERR);
+    } else if (put_on_wire(*request, send, now)) {
+      wake_peer_for(send);
+    }
+    owner_.attachment().trace(layout::TraceKind::post_send, number_, posted_ - 1, bytes, send.opcode);
+    ++count;
+  }
+  if (count != 0) {
+    record_.posted.store(posted_, std::memory_order_relaxed);
+    owner_.attachment().note_progress(now, count);
+  }
+  return error;
+}
+
+QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) {
+  Send& send = send_at(posted_++);
+  send = {};
+  send.id = request.wr_id;
+  send.bytes = static_cast<uint32_t>(bytes);
+  send.units = units_of(bytes);
+  send.opcode = request.opcode;
+  send.failure = IBV_WC_SUCCESS;
+  send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
+  used_units_ += send.units;
+  signaled_ += send.signaled;
+  record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
+                          std::memory_order_relaxed);
+  return send;
+}
+
+// False: the message will never arrive anywhere, or its request is wrong.
+bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
+  bool open = path_open();
+  bool waits = reliable() || owner_.profile().unreliable_no_receive == fabric::NoReceive::hold;
+  if (!open && !waits) {
+    record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
+    return false;
+  }
+  uint64_t life = peer_record().life.load(std::memory_order_relaxed);
+  if (open && life != peer_life_) {
+    if (peer_life_ != 0 && !reliable()) start_connection();
+    if (peer_life_ == 0 || !reliable()) peer_life_ = life;
+  }
+  uint64_t number = on_wire_;
+  auto& slot = *reinterpret_cast<layout::Slot*>(
+      segment().bytes_at(record_.ring + (number & send_mask_) * record_.slot_bytes));
+  slot.posted_ticks = ticks;
+  slot.bytes = send.bytes;
+  slot.opcode = static_cast<uint8_t>(request.opcode);
+  slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
+  slot.immediate = request.imm_data;
+  if (one_sided(request.opcode)) {
+    slot.remote_address = request.wr.rdma.remote_addr;
+    slot.remote_key = request.wr.rdma.rkey;
+  }
+  send.failure = load(request, send, slot);
+  if (send.failure != IBV_WC_SUCCESS) return false;
+  slot.carriage = send.carriage;
+  send.on_wire = true;
+  send.wire = on_wire_++;
+  record_.on_wire.store(on_wire_, std::memory_order_relaxed);
+  slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), number),
+                   std::memory_order_release);
+  return true;
+}
+
+// Chooses how the payload travels and puts it, or the way to it, into the slot.
+ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Slot& slot) {
+  bool reads = request.opcode == IBV_WR_RDMA_READ;
+  bool inlined = request.send_flags & IBV_SEND_INLINE;
+  Pieces pieces;
+  for (int i = 0; i < request.num_sge; ++i) {
+    const ibv_sge& sge = request.sg_list[i];
+    if (sge.length == 0) continue;
+    if (inlined) {
+      pieces.add(reinterpret_cast<std::byte*>(sge.addr), sge.length);
+      continue;
+    }
+    const Region* region = owner_.regions.find(sge.lkey);
+    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length) ||
+        (reads && !(region->access & IBV_ACCESS_LOCAL_WRITE))) {
+      return IBV_WC_LOC_PROT_ERR;
+    }
+    pieces.add(region->at(sge.addr), sge.length);
+  }
+  if (!reads && send.bytes <= record_.slot_bytes - layout::kSlotHeaderBytes) {
+    send.carriage = layout::Carriage::in_slot;
+    pieces.gather_to(slot.body);
+    return IBV_WC_SUCCESS;
+  }
+  if (reads) {
+    if (!read_pieces_) {
+      read_pieces_ = std::make_unique<ibv_sge[]>((send_mask_ + 1) * std::max(cap_.max_send_sge, 1u));
+    }
+    send.pieces = request.num_sge;
+    std::copy_n(request.sg_list, request.num_sge,
+                &read_pieces_[((posted_ - 1) & send_mask_) * std::max(cap_.max_send_sge, 1u)]);
+  }
+  if ((send.staged_at = staging_.take(segment(), owner_.attachment().process(), send.bytes)) != 0) {
+    send.staging_mark = staging_.mark();
+  } else {
+    const layout::QueuePair& peer = peer_record();
+    bool copies = peer.adopted.load(std::memory_order_acquire) ==
+                      record_.connection.load(std::memory_order_relaxed) &&
+                  peer.can_copy.load(std::memory_order_relaxed) != 0;
+    if (copies) {
+      send.carriage = layout::Carriage::gather;
+      slot.pieces = static_cast<uint8_t>(pieces.count());
+      pieces.list_in(slot.body);
+      return IBV_WC_SUCCESS;
+    }
+    send.block_bytes = send.bytes;
+    send.staged_at = segment().allocate(send.bytes, owner_.attachment().process());
+    if (send.staged_at == 0) return send.block_bytes = 0, IBV_WC_LOC_QP_OP_ERR;
+  }
+  send.carriage = layout::Carriage::staged;
+  memcpy(slot.body, &send.staged_at, sizeof send.staged_at);
+  if (!reads) pieces.gather_to(segment().bytes_at(send.staged_at));
+  return IBV_WC_SUCCESS;
+}
+
+// The target's verbs calls settle a message; where it may not make any, its helper must.
+void QueuePair::wake_peer_for(const Send& send) const {
+  const layout::QueuePair& peer = peer_record();
+  uint32_t attention = peer.attention.load(std::memory_order_relaxed) |
+                       record_.attention.load(std::memory_order_relaxed);
+  bool aside = one_sided(send.opcode);
+  if (!aside && !(attention & layout::kHasChannel)) return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (peer.attention.load(std::memory_order_relaxed) & layout::kArmed) {
+    ring_peer(false);
+  } else if (aside || (record_.attention.load(std::memory_order_relaxed) & layout::kArmed)) {
+    ring_peer(true);
+  }
+}
+
+// How many messages of this connection are decided.
+uint64_t QueuePair::read_settled() {
+  const layout::QueuePair& peer = peer_record();
+  if (peer.adopted.load(std::memory_order_acquire) ==
+      record_.connection.load(std::memory_order_relaxed)) {
+    settled_ = peer.settled.load(std::memory_order_acquire);
+  }
+  if (!reliable() && owner_.profile().unreliable_no_receive != fabric::NoReceive::hold &&
+      settled_ != on_wire_ && !peer_listens()) {
+    settled_ = on_wire_;  // lost, of which nobody tells
+  }
+  return settled_;
+}
+
+bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
+  if (send.failure != IBV_WC_SUCCESS) return true;
+  if (send.on_wire && send.wire < settled) return true;
+  // An unreliable sender is done when the message has left it, and its memory with it.
+  bool left = !send.on_wire ||
+              (!reliable() && owner_.profile().unreliable_no_receive != fabric::NoReceive::hold &&
+               send.carriage != layout::Carriage::gather);
+  return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
+}
+
+bool QueuePair::progress_sends() {
+  if (completed_ == posted_) return false;
+  uint64_t before = completed_;
+  uint64_t settled = read_settled();
+  while (completed_ != posted_) {
+    const Send& send = send_at(completed_);
+    if (!may_complete(send, settled)) {
+      const layout::QueuePair& peer = peer_record();
+      if (peer.refused_at.load(std::memory_order_acquire) == send.wire + 1 &&
+          peer.adopted.load(std::memory_order_acquire) ==
+              record_.connection.load(std::memory_order_relaxed)) {
+        complete_send(send, static_cast<ibv_wc_status>(peer.refused_status.load()));
+      } else if (reliable() && timed_out()) {
+        complete_send(send, IBV_WC_RETRY_EXC_ERR);
+      } else {
+        break;
+      }
+      enter_error(false);
+      break;
+    }
+    ibv_wc_status status = outcome(send);
+    complete_send(send, status);
+    if (status != IBV_WC_SUCCESS) enter_error(false);
+  }
+  for (; reclaimed_ != completed_; ++reclaimed_) {
+    Send& send = send_at(reclaimed_);
+    if (send.on_wire && send.wire >= settled && qp_base.state != IBV_QPS_ERR) break;
+    if (send.staging_mark != 0) staging_.give_back(send.staging_mark);
+    if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
+    send.block_bytes = 0;
+  }
+  if (completed_ != before) {
+    stalled_polls_ = 0;
+    closed_since_ = 0;
+    return true;
+  }
+  if (++stalled_polls_ % kStalledPolls == 0) ring_peer(true);
+  return false;
+}
+
+ibv_wc_status QueuePair::outcome(const Send& send) {
+  if (send.failure != IBV_WC_SUCCESS) return send.failure;
+  if (send.opcode == IBV_WR_RDMA_READ && send.carriage == layout::Carriage::staged) {
+    return finish_read(send);
+  }
+  return IBV_WC_SUCCESS;
+}
+
+// The data of a staged READ is in the staging ring: to its place with it.
+ibv_wc_status QueuePair::finish_read(const Send& send) {
+  const ibv_sge* pieces =
+      &read_pieces_[(completed_ & send_mask_) * std::max(cap_.max_send_sge, 1u)];
+  Pieces places;
+  for (int i = 0; i < send.pieces; ++i) {
+    if (pieces[i].length == 0) continue;
+    const Region* region = owner_.regions.find(pieces[i].lkey);
+    if (!region || !region->covers(pieces[i].addr, pieces[i].length)) return IBV_WC_LOC_PROT_ERR;
+    places.add(region->at(pieces[i].addr), pieces[i].length);
+  }
+  places.scatter_from(segment().bytes_at(send.staged_at));
+  return IBV_WC_SUCCESS;
+}
+
+void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
+  ++completed_;
+  used_units_ -= send.units;
+  signaled_ -= send.signaled;
+  record_.completed.store(completed_, std::memory_order_relaxed);
+  owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes, status);
+  if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {
+    record_.errors.store(record_.errors.load() + 1);
+    record_.last_error.store(status);
+  }
+  if (!send.signaled && status == IBV_WC_SUCCESS) return;
+  ibv_wc wc{};
+  wc.wr_id = send.id;
+  wc.status = status;
+  wc.opcode = completion_opcode(send.opcode);
+  wc.byte_len = send.bytes;
+  wc.qp_num = number_;
+  send_queue().push(wc, segment().now_ticks(), false);
+}
+
+// Whether the time for all retries of the oldest message is over. It runs only while nobody could
+// answer: a peer that is merely slow to look does answer, on a real device.
+bool QueuePair::timed_out() {
+  uint64_t now = segment().now_ticks();
+  if (now - looked_at_peer_ > segment().ticks_in_ns(kLookAtPeerNs)) {
+    looked_at_peer_ = now;
+    uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
+    peer_dead_ = owner != 0 && !segment().alive(owner - 1);
+  }
+  bool answers = path_open() && (peer_life_ == 0 || peer_record().life.load() == peer_life_);
+  if (answers) {
+    closed_since_ = 0;
+    return false;
+  }
+  if (closed_since_ == 0) closed_since_ = now;
+  if (attributes_.timeout == 0) return false;  // for ever
+  // InfiniBand specification 9.7.6.1.3: 4.096 us * 2^timeout, and as often again as retries.
+  double timeout_ns = 4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout) *
+                      (attributes_.retry_cnt + 1);
+  return now - closed_since_ > segment().ticks_in_ns(timeout_ns);
+}
+
+void QueuePair::linger() {
+  auto unread = [&] {
+    std::lock_guard lock(owner_.lock);
+    return qp_base.state == IBV_QPS_RTS && !reliable() && completed_ == posted_ &&
+           read_settled() != on_wire_;
+  };
+  for (int step = 0; step < kLingerSteps && unread(); ++step) {
+    ring_peer(true);
+    platform::pause_thread(kLingerStepNs);
+  }
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,320 @@
+// A queue pair's life: creation, states, attributes.
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "device/context.h"
+#include "device/queue_pair.h"
+#include "fabric/topology.h"
+
+namespace railyard::sim {
+
+using layout::kNowhere;
+
+namespace {
+
+constexpr uint32_t kMinSlotBytes = 64;
+
+// A completed unreliable send may still lie unread in the ring, up to as many as may be posted.
+uint64_t ring_slots(uint32_t max_requests) {
+  return std::bit_ceil(2 * uint64_t{std::max(max_requests, 1u)});
+}
+
+uint32_t slot_bytes(const ibv_qp_cap& cap) {
+  size_t body = std::max<size_t>({24, cap.max_inline_data, cap.max_send_sge * sizeof(layout::Piece)});
+  return static_cast<uint32_t>((layout::kSlotHeaderBytes + body + kMinSlotBytes - 1) / kMinSlotBytes *
+                               kMinSlotBytes);
+}
+
+}  // namespace
+
+QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex& wanted,
+                     const ibv_qp_cap& granted)
+    : ibv_qp_ex{},
+      owner_(owner),
+      number_(number),
+      record_(owner.segment().queue_pair(number)),
+      cap_(granted),
+      signal_all_(wanted.sq_sig_all != 0),
+      receives_(granted.max_recv_wr, granted.max_recv_sge) {
+  qp_base.context = owner.face();
+  qp_base.qp_context = wanted.qp_context;
+  qp_base.pd = wanted.pd;
+  qp_base.send_cq = wanted.send_cq;
+  qp_base.recv_cq = wanted.recv_cq;
+  qp_base.srq = wanted.srq;
+  qp_base.handle = number;
+  qp_base.qp_num = number;
+  qp_base.state = IBV_QPS_RESET;
+  qp_base.qp_type = wanted.qp_type;
+  pthread_mutex_init(&qp_base.mutex, nullptr);
+  pthread_cond_init(&qp_base.cond, nullptr);
+
+  uint64_t slots = ring_slots(cap_.max_send_wr);
+  send_mask_ = slots - 1;
+  sends_ = std::make_unique_for_overwrite<Send[]>(slots);
+  record_.context = owner.record_index();
+  record_.device = owner.device_index();
+  record_.port = owner.port_index();
+  record_.type = wanted.qp_type;
+  record_.state.store(IBV_QPS_RESET);
+  record_.life.store(0);
+  record_.connection.store(0);
+  record_.peer_number.store(0);
+  record_.peer_port.store(kNowhere);
+  record_.ring = 0;
+  record_.attention.store(0);
+  record_.retries.store(0);
+  for (auto* count : {&record_.posted, &record_.completed, &record_.lost, &record_.on_wire,
+                      &record_.bytes_out, &record_.adopted, &record_.settled, &record_.refused_at,
+                      &record_.receives_posted, &record_.receives_filled, &record_.messages_in,
+                      &record_.bytes_in, &record_.dropped, &record_.dropped_ticks,
+                      &record_.receive_after_drop_ticks, &record_.not_ready,
+                      &record_.frame_mismatches}) {
+    count->store(0);
+  }
+  record_.errors.store(0);
+  record_.last_error.store(0);
+}
+
+int QueuePair::allocate() {
+  record_.slot_bytes = slot_bytes(cap_);
+  record_.ring_mask = static_cast<uint32_t>(send_mask_);
+  record_.ring = segment().allocate((send_mask_ + 1) * record_.slot_bytes, owner_.attachment().process());
+  if (record_.ring == 0) return errno;
+  send_queue().senders.push_back(this);
+  receive_queue().receivers.push_back(this);
+  update_attention();
+  return 0;
+}
+
+QueuePair::~QueuePair() {
+  std::erase(send_queue().senders, this);
+  std::erase(receive_queue().receivers, this);
+  record_.life.store(0, std::memory_order_release);
+  record_.connection.store(0, std::memory_order_release);
+  staging_.release(segment());
+  for (; reclaimed_ != posted_; ++reclaimed_) {
+    const Send& send = send_at(reclaimed_);
+    if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
+  }
+  segment().release(record_.ring, (send_mask_ + 1) * record_.slot_bytes);
+  layout::Port& port = segment().port(record_.port);
+  port.messages_out.fetch_add(record_.posted.load());
+  port.bytes_out.fetch_add(record_.bytes_out.load());
+  port.messages_in.fetch_add(record_.messages_in.load());
+  port.bytes_in.fetch_add(record_.bytes_in.load());
+  record_.owner.store(0, std::memory_order_release);
+  pthread_mutex_destroy(&qp_base.mutex);
+  pthread_cond_destroy(&qp_base.cond);
+}
+
+const Segment& QueuePair::segment() const { return owner_.segment(); }
+
+bool QueuePair::receiving() const {
+  return qp_base.state == IBV_QPS_RTR || qp_base.state == IBV_QPS_RTS || qp_base.state == IBV_QPS_SQD;
+}
+
+// Units of a queue's depth that a message takes.
+uint32_t QueuePair::units_of(uint64_t bytes) const {
+  uint32_t unit = owner_.profile().depth_unit_bytes;
+  return unit == 0 || bytes <= unit ? 1 : static_cast<uint32_t>((bytes + unit - 1) / unit);
+}
+
+void QueuePair::set_state(ibv_qp_state state) {
+  qp_base.state = state;
+  record_.state.store(state, std::memory_order_release);
+  owner_.attachment().trace(layout::TraceKind::state, number_, 0, 0, state);
+}
+
+void QueuePair::update_attention() {
+  uint32_t flags = 0;
+  for (CompletionQueue* queue : {&send_queue(), &receive_queue()}) {
+    if (queue->channel) flags |= layout::kHasChannel;
+    if (queue->armed()) flags |= layout::kArmed;
+  }
+  record_.attention.store(flags, std::memory_order_release);
+}
+
+namespace {
+
+bool valid(const ibv_qp_attr& attributes, int mask, const Context& context) {
+  const fabric::Profile& profile = context.profile();
+  const layout::Port& port = context.segment().port(context.port_index());
+  if ((mask & IBV_QP_PORT) && attributes.port_num != 1) return false;
+  if ((mask & IBV_QP_PKEY_INDEX) && attributes.pkey_index != 0) return false;
+  if ((mask & IBV_QP_PATH_MTU) &&
+      (attributes.path_mtu < IBV_MTU_256 || attributes.path_mtu > profile.mtu)) {
+    return false;
+  }
+  if (mask & IBV_QP_AV) {
+    const ibv_ah_attr& address = attributes.ah_attr;
+    if (address.is_global) {
+      if (address.grh.sgid_index >= layout::kGidsPerPort) return false;
+      if (!port.gids[address.grh.sgid_index].present) return false;
+    } else if (profile.link_layer != IBV_LINK_LAYER_INFINIBAND) {
+      return false;  // Ethernet and Thunderbolt know no LIDs
+    }
+  }
+  if ((mask & IBV_QP_MAX_QP_RD_ATOMIC) && attributes.max_rd_atomic > profile.max_rd_atomic) return false;
+  if ((mask & IBV_QP_MAX_DEST_RD_ATOMIC) && attributes.max_dest_rd_atomic > profile.max_rd_atomic) {
+    return false;
+  }
+  if ((mask & IBV_QP_RETRY_CNT) && attributes.retry_cnt > 7) return false;
+  if ((mask & IBV_QP_RNR_RETRY) && attributes.rnr_retry > 7) return false;
+  if ((mask & IBV_QP_TIMEOUT) && attributes.timeout > 31) return false;
+  return !(mask & IBV_QP_MIN_RNR_TIMER) || attributes.min_rnr_timer <= 31;
+}
+
+int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address) {
+  if (!address.is_global) return port_with_lid(segment, address.dlid);
+  fabric::RawGid gid;
+  memcpy(gid.data(), address.grh.dgid.raw, gid.size());
+  return port_with_gid(segment, gid);
+}
+
+void merge(ibv_qp_attr& into, const ibv_qp_attr& from, int mask) {
+#define TAKE(flag, field) \
+  if (mask & (flag)) into.field = from.field
+  TAKE(IBV_QP_PKEY_INDEX, pkey_index);
+  TAKE(IBV_QP_PORT, port_num);
+  TAKE(IBV_QP_QKEY, qkey);
+  TAKE(IBV_QP_ACCESS_FLAGS, qp_access_flags);
+  TAKE(IBV_QP_AV, ah_attr);
+  TAKE(IBV_QP_PATH_MTU, path_mtu);
+  TAKE(IBV_QP_DEST_QPN, dest_qp_num);
+  TAKE(IBV_QP_RQ_PSN, rq_psn);
+  TAKE(IBV_QP_SQ_PSN, sq_psn);
+  TAKE(IBV_QP_MAX_QP_RD_ATOMIC, max_rd_atomic);
+  TAKE(IBV_QP_MAX_DEST_RD_ATOMIC, max_dest_rd_atomic);
+  TAKE(IBV_QP_MIN_RNR_TIMER, min_rnr_timer);
+  TAKE(IBV_QP_TIMEOUT, timeout);
+  TAKE(IBV_QP_RETRY_CNT, retry_cnt);
+  TAKE(IBV_QP_RNR_RETRY, rnr_retry);
+  TAKE(IBV_QP_ALT_PATH, alt_ah_attr);
+  TAKE(IBV_QP_ALT_PATH, alt_port_num);
+  TAKE(IBV_QP_ALT_PATH, alt_timeout);
+  TAKE(IBV_QP_PATH_MIG_STATE, path_mig_state);
+#undef TAKE
+}
+
+}  // namespace
+
+int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
+  ibv_qp_state from = qp_base.state;
+  if ((mask & IBV_QP_CUR_STATE) && wanted.cur_qp_state != from) return EINVAL;
+  ibv_qp_state to = mask & IBV_QP_STATE ? wanted.qp_state : from;
+  if (int error = check_transition(qp_base.qp_type, from, to, mask)) return error;
+  if (!valid(wanted, mask, owner_)) return EINVAL;
+
+  bool connecting = from == IBV_QPS_INIT && to == IBV_QPS_RTR;
+  int32_t peer_port = kNowhere;
+  if (connecting) {
+    peer_port = port_of_address(segment(), wanted.ah_attr);
+    if (owner_.profile().wrong_cable == fabric::WrongCable::refuse &&
+        !reaches(segment(), static_cast<int32_t>(record_.port), peer_port)) {
+      return owner_.profile().wrong_cable_error;
+    }
+  }
+  merge(attributes_, wanted, mask);
+  record_.retries.store(attributes_.rnr_retry | uint32_t{attributes_.retry_cnt} << 8 |
+                        uint32_t{attributes_.timeout} << 16 |
+                        uint32_t{attributes_.min_rnr_timer} << 24);
+  record_.send_psn.store(attributes_.sq_psn & 0xffffff);
+  record_.receive_psn.store(attributes_.rq_psn & 0xffffff);
+  if (to == IBV_QPS_RESET) {
+    reset();
+  } else if (to == IBV_QPS_ERR) {
+    enter_error(false);
+  } else {
+    if (connecting) {
+      record_.peer_number.store(attributes_.dest_qp_num);
+      record_.peer_port.store(peer_port);
+      topology_epoch_ = 0;
+      peer_life_ = 0;
+      start_connection();
+    }
+    if (to != from) set_state(to);
+    if (connecting) {
+      record_.life.store(segment().fresh_connection(),
+                         std::memory_order_release);
+    }
+    if (receiving() && adopted_ == 0) adopt();
+    if (to == IBV_QPS_SQD && wanted.en_sqd_async_notify && (mask & IBV_QP_EN_SQD_ASYNC_NOTIFY)) {
+      owner_.raise(IBV_EVENT_SQ_DRAINED, &qp_base);
+    }
+  }
+  return 0;
+}
+
+void QueuePair::query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const {
+  attributes = attributes_;
+  attributes.qp_state = attributes.cur_qp_state = qp_base.state;
+  attributes.cap = cap_;
+  initial = {};
+  initial.qp_context = qp_base.qp_context;
+  initial.send_cq = qp_base.send_cq;
+  initial.recv_cq = qp_base.recv_cq;
+  initial.srq = qp_base.srq;
+  initial.cap = cap_;
+  initial.qp_type = qp_base.qp_type;
+  initial.sq_sig_all = signal_all_;
+}
+
+// A new stream of messages: what is on the ring belongs to nobody any more.
+void QueuePair::start_connection() {
+  uint64_t connection = segment().fresh_connection();
+  for (; reclaimed_ != completed_; ++reclaimed_) {
+    Send& send = send_at(reclaimed_);
+    if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
+  }
+  for (uint64_t i = completed_; i != posted_; ++i) send_at(i).on_wire = false;  // lost
+  on_wire_ = settled_ = 0;
+  record_.on_wire.store(0);
+  staging_.give_back(staging_.mark());
+  closed_since_ = 0;
+  peer_dead_ = false;
+  record_.connection.store(connection, std::memory_order_release);
+}
+
+void QueuePair::enter_error(bool tell_program) {
+  if (qp_base.state == IBV_QPS_ERR) return;
+  set_state(IBV_QPS_ERR);
+  record_.life.store(0, std::memory_order_release);
+  record_.connection.store(0, std::memory_order_release);
+  closed_since_ = 0;
+  refusing_ = holding_ = false;
+  flush();
+  if (tell_program) owner_.raise(IBV_EVENT_QP_ACCESS_ERR, &qp_base);
+}
+
+void QueuePair::flush() {
+  while (completed_ != posted_) complete_send(send_at(completed_), IBV_WC_WR_FLUSH_ERR);
+  ibv_wc wc{};
+  wc.status = IBV_WC_WR_FLUSH_ERR;
+  wc.opcode = IBV_WC_RECV;
+  wc.qp_num = number_;
+  uint64_t now = segment().now_ticks();
+  for (; !receives_.empty(); receives_.pop()) {
+    wc.wr_id = receives_.front().id;
+    receive_queue().push(wc, now, true);
+  }
+}
+
+void QueuePair::reset() {
+  set_state(IBV_QPS_RESET);
+  record_.life.store(0, std::memory_order_release);
+  completed_ = posted_;
+  start_connection();
+  record_.connection.store(0, std::memory_order_release);
+  signaled_ = used_units_ = 0;
+  receives_.clear();
+  record_.completed.store(record_.posted.load());
+  record_.receives_filled.store(record_.receives_posted.load());
+  adopted_ = next_ = 0;
+  record_.adopted.store(0);
+  refusing_ = holding_ = false;
+  attributes_ = {};
+}
+
+}  // namespace railyard::sim

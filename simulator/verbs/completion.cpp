@@ -1,0 +1,193 @@
+// Completion queues and channels.
+#include <sched.h>
+
+#include <cerrno>
+#include <mutex>
+
+#include "device/completion_queue.h"
+#include "device/context.h"
+#include "device/gate.h"
+#include "device/queue_pair.h"
+#include "verbs/export.h"
+#include "verbs/operations.h"
+
+namespace railyard::sim {
+
+namespace {
+
+// Empty polls after which the core is offered to others: the peer may need it to send what is awaited.
+constexpr uint32_t kPollsPerYield = 64;
+
+// Brings what has happened into an empty queue; whether it is empty no more. Under the lock.
+bool look(CompletionQueue& queue) {
+  for (QueuePair* pair : queue.receivers) pair->progress_receives();
+  for (QueuePair* pair : queue.senders) pair->progress_sends();
+  if (!queue.empty()) return true;
+  // A program may poll one queue and forget another, whose peers wait all the same.
+  if (queue.polls_without % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
+  return !queue.empty();
+}
+
+void after_empty_poll(CompletionQueue& queue) {
+  auto& count = queue.owner().attachment().record().empty_polls;
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (++queue.polls_without % kPollsPerYield == 0) sched_yield();
+}
+
+}  // namespace
+
+int poll(ibv_cq* face, int count, ibv_wc* out) {
+  CompletionQueue& queue = *CompletionQueue::from(face);
+  Context& context = queue.owner();
+  if (pass_gate(context.attachment(), Verb::poll_cq)) return -1;
+  int taken = 0;
+  {
+    std::lock_guard guard(context.lock);
+    if (!queue.empty() || look(queue)) {
+      for (; taken < count && !queue.empty(); ++taken) out[taken] = queue.pop().wc;
+      queue.polls_without = 0;
+    }
+  }
+  if (taken == 0) {
+    after_empty_poll(queue);
+  } else {
+    context.attachment().note_progress(context.segment().now_ticks(), static_cast<uint64_t>(taken));
+  }
+  return taken;
+}
+
+int request_notification(ibv_cq* face, int solicited_only) {
+  CompletionQueue& queue = *CompletionQueue::from(face);
+  if (int error = enter(queue.owner(), Verb::req_notify_cq)) return error;
+  std::lock_guard guard(queue.owner().lock);
+  queue.arm(solicited_only != 0);
+  // Whoever sends from here on sees that the queue is armed; what came before is brought in now.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (QueuePair* pair : queue.receivers) pair->progress_receives();
+  for (QueuePair* pair : queue.senders) {
+    pair->progress_sends();
+    if (pair->sends_outstanding()) pair->ring_peer(true);
+  }
+  return 0;
+}
+
+ibv_cq_ex* create_completion_queue(ibv_context* face, ibv_cq_init_attr_ex* wanted) {
+  Context& context = Context::from(face);
+  if (enter(context, Verb::create_cq)) return nullptr;
+  constexpr uint32_t kKnown = IBV_CQ_INIT_ATTR_MASK_FLAGS | IBV_CQ_INIT_ATTR_MASK_PD;
+  if (wanted->cqe == 0 || wanted->cqe > static_cast<uint32_t>(context.profile().max_completions) ||
+      wanted->comp_vector >= static_cast<uint32_t>(face->num_comp_vectors) ||
+      (wanted->comp_mask & ~kKnown)) {
+    return errno = EINVAL, nullptr;
+  }
+  if (int error = context.take(Resource::completion_queues)) return errno = error, nullptr;
+  std::optional<uint32_t> record =
+      context.segment().claim_completion_queue(context.attachment().process());
+  if (!record) return context.give_back(Resource::completion_queues), nullptr;
+  context.segment().completion_queue(*record).context = context.record_index();
+  auto* channel = static_cast<Channel*>(wanted->channel);
+  auto* queue = new CompletionQueue(context, *record, wanted->cqe, channel, wanted->cq_context);
+  install_operations(*queue);
+  std::lock_guard guard(context.lock);
+  if (channel) ++channel->refcnt;
+  context.completion_queues.push_back(queue);
+  return queue;
+}
+
+}  // namespace railyard::sim
+
+using namespace railyard::sim;
+
+RAILYARD_VERB ibv_cq* ibv_create_cq(ibv_context* face, int entries, void* user,
+                                    ibv_comp_channel* channel, int vector) {
+  if (entries < 1 || vector < 0) return errno = EINVAL, nullptr;
+  ibv_cq_init_attr_ex wanted{};
+  wanted.cqe = static_cast<uint32_t>(entries);
+  wanted.cq_context = user;
+  wanted.channel = channel;
+  wanted.comp_vector = static_cast<uint32_t>(vector);
+  return reinterpret_cast<ibv_cq*>(create_completion_queue(face, &wanted));
+}
+
+RAILYARD_VERB int ibv_resize_cq(ibv_cq* face, int entries) {
+  CompletionQueue& queue = *CompletionQueue::from(face);
+  if (int error = enter(queue.owner(), Verb::resize_cq)) return error;
+  if (entries < 1 || entries > queue.owner().profile().max_completions) return errno = EINVAL;
+  std::lock_guard guard(queue.owner().lock);
+  return queue.resize(static_cast<uint32_t>(entries)) ? 0 : (errno = EINVAL);
+}
+
+namespace {
+
+// ibv_destroy_cq(3), ibv_destroy_qp(3): both wait until every event has been acknowledged.
+void await_acknowledgements(pthread_mutex_t& mutex, pthread_cond_t& changed, const uint32_t& acknowledged,
+                            uint32_t delivered) {
+  pthread_mutex_lock(&mutex);
+  while (acknowledged != delivered) pthread_cond_wait(&changed, &mutex);
+  pthread_mutex_unlock(&mutex);
+}
+
+}  // namespace
+
+RAILYARD_VERB int ibv_destroy_cq(ibv_cq* face) {
+  CompletionQueue& queue = *CompletionQueue::from(face);
+  Context& context = queue.owner();
+  if (int error = enter(context, Verb::destroy_cq)) return error;
+  {
+    std::lock_guard guard(context.lock);
+    if (!queue.senders.empty() || !queue.receivers.empty()) return errno = EBUSY;
+    if (face->channel) --face->channel->refcnt;
+    std::erase(context.completion_queues, &queue);
+  }
+  await_acknowledgements(face->mutex, face->cond, face->comp_events_completed, queue.events_taken);
+  context.segment().completion_queue(queue.record_index()).owner.store(0, std::memory_order_release);
+  context.give_back(Resource::completion_queues);
+  delete &queue;
+  return 0;
+}
+
+RAILYARD_VERB ibv_comp_channel* ibv_create_comp_channel(ibv_context* face) {
+  Context& context = Context::from(face);
+  if (enter(context, Verb::create_comp_channel)) return nullptr;
+  auto* channel = new Channel{};
+  if (int error = channel->pipe.open()) {
+    delete channel;
+    return errno = error, nullptr;
+  }
+  channel->context = face;
+  channel->fd = channel->pipe.descriptor();
+  return channel;
+}
+
+RAILYARD_VERB int ibv_destroy_comp_channel(ibv_comp_channel* channel) {
+  if (int error = enter(Context::from(channel->context), Verb::destroy_comp_channel)) return error;
+  if (channel->refcnt != 0) return errno = EBUSY;
+  delete static_cast<Channel*>(channel);
+  return 0;
+}
+
+RAILYARD_VERB int ibv_get_cq_event(ibv_comp_channel* face, ibv_cq** out, void** user) {
+  auto& channel = *static_cast<Channel*>(face);
+  const Attachment& attachment = Context::from(face->context).attachment();
+  if (int error = pass_gate(attachment, Verb::get_cq_event)) return errno = error, -1;
+  ibv_cq* queue = nullptr;
+  {
+    std::optional<Blocked> blocked;
+    if (channel.pipe.empty()) {
+      blocked.emplace(attachment, layout::WaitReason::completion_event, layout::kNowhere);
+    }
+    if (channel.pipe.get(&queue, sizeof queue) != 0) return -1;
+  }
+  attachment.note_verb(Verb::get_cq_event);
+  ++CompletionQueue::from(queue)->events_taken;
+  *out = queue;
+  *user = queue->cq_context;
+  return 0;
+}
+
+RAILYARD_VERB void ibv_ack_cq_events(ibv_cq* queue, unsigned count) {
+  pthread_mutex_lock(&queue->mutex);
+  queue->comp_events_completed += count;
+  pthread_cond_signal(&queue->cond);
+  pthread_mutex_unlock(&queue->mutex);
+}

@@ -1,0 +1,93 @@
+// Building work requests: ibv_wr_start() ... ibv_wr_complete(). What is built becomes a list of ordinary
+// work requests, so that there is one way for a message.
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "device/context.h"
+#include "device/queue_pair.h"
+#include "verbs/operations.h"
+
+namespace railyard::sim {
+
+namespace {
+
+QueuePair& from(ibv_qp_ex* pair) { return *static_cast<QueuePair*>(pair); }
+
+ibv_send_wr& begin(ibv_qp_ex* face, ibv_wr_opcode opcode) {
+  RequestBuilder& builder = from(face).builder;
+  BuiltRequest& built = builder.next();
+  built.request = {};
+  built.request.wr_id = face->wr_id;
+  built.request.send_flags = face->wr_flags;
+  built.request.opcode = opcode;
+  return built.request;
+}
+
+void one_sided(ibv_qp_ex* face, ibv_wr_opcode opcode, uint32_t key, uint64_t address) {
+  ibv_send_wr& request = begin(face, opcode);
+  request.wr.rdma.rkey = key;
+  request.wr.rdma.remote_addr = address;
+}
+
+void unsupported(ibv_qp_ex* face) {
+  RequestBuilder& builder = from(face).builder;
+  builder.next().request = {};
+  builder.fail(EOPNOTSUPP);
+}
+
+int complete(ibv_qp_ex* face) {
+  RequestBuilder& builder = from(face).builder;
+  if (builder.error() != 0 || builder.empty()) return builder.error();
+  ibv_send_wr* bad = nullptr;
+  return post_send(&face->qp_base, builder.chain(), &bad);
+}
+
+}  // namespace
+
+void install_operations(QueuePair& pair) {
+  pair.wr_start = [](ibv_qp_ex* qp) { from(qp).builder.clear(); };
+  pair.wr_complete = complete;
+  pair.wr_abort = [](ibv_qp_ex* qp) { from(qp).builder.clear(); };
+
+  pair.wr_send = [](ibv_qp_ex* qp) { begin(qp, IBV_WR_SEND); };
+  pair.wr_send_imm = [](ibv_qp_ex* qp, __be32 immediate) {
+    begin(qp, IBV_WR_SEND_WITH_IMM).imm_data = immediate;
+  };
+  pair.wr_rdma_write = [](ibv_qp_ex* qp, uint32_t key, uint64_t address) {
+    one_sided(qp, IBV_WR_RDMA_WRITE, key, address);
+  };
+  pair.wr_rdma_write_imm = [](ibv_qp_ex* qp, uint32_t key, uint64_t address, __be32 immediate) {
+    one_sided(qp, IBV_WR_RDMA_WRITE_WITH_IMM, key, address);
+    from(qp).builder.last().request.imm_data = immediate;
+  };
+  pair.wr_rdma_read = [](ibv_qp_ex* qp, uint32_t key, uint64_t address) {
+    one_sided(qp, IBV_WR_RDMA_READ, key, address);
+  };
+
+  pair.wr_set_sge = [](ibv_qp_ex* qp, uint32_t key, uint64_t address, uint32_t bytes) {
+    from(qp).builder.last().pieces.assign(1, {address, bytes, key});
+  };
+  pair.wr_set_sge_list = [](ibv_qp_ex* qp, size_t count, const ibv_sge* pieces) {
+    from(qp).builder.last().pieces.assign(pieces, pieces + count);
+  };
+  pair.wr_set_inline_data = [](ibv_qp_ex* qp, void* address, size_t bytes) {
+    ibv_data_buf piece{address, bytes};
+    from(qp).builder.set_inline(&piece, 1);
+  };
+  pair.wr_set_inline_data_list = [](ibv_qp_ex* qp, size_t count, const ibv_data_buf* pieces) {
+    from(qp).builder.set_inline(pieces, count);
+  };
+
+  pair.wr_atomic_cmp_swp = [](ibv_qp_ex* qp, uint32_t, uint64_t, uint64_t, uint64_t) { unsupported(qp); };
+  pair.wr_atomic_fetch_add = [](ibv_qp_ex* qp, uint32_t, uint64_t, uint64_t) { unsupported(qp); };
+  pair.wr_atomic_write = [](ibv_qp_ex* qp, uint32_t, uint64_t, const void*) { unsupported(qp); };
+  pair.wr_bind_mw = [](ibv_qp_ex* qp, ibv_mw*, uint32_t, const ibv_mw_bind_info*) { unsupported(qp); };
+  pair.wr_local_inv = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
+  pair.wr_send_inv = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
+  pair.wr_send_tso = [](ibv_qp_ex* qp, void*, uint16_t, uint16_t) { unsupported(qp); };
+  pair.wr_set_ud_addr = [](ibv_qp_ex* qp, ibv_ah*, uint32_t, uint32_t) { unsupported(qp); };
+  pair.wr_set_xrc_srqn = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
+}
+
+}  // namespace railyard::sim
