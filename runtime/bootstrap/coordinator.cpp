@@ -31,14 +31,22 @@ class Coordinator : public SideChannelBase {
 
   ~Coordinator() override {
     // The others hear of each other through this rank: it goes last, unless something has failed.
+    leave();
     std::unique_lock lock(mutex_);
-    auto end = Clock::now() + kGoodbye;
-    wait(lock, end, [&] { return members_alive_ == 0; });
+    wait(lock, goodbye_end_, [&] { return members_alive_ == 0; });
     lock.unlock();
-    post([this] { send_to_all(MessageType::left, WireWriter().put(int32_t{0}).take()); });
-    while (Clock::now() < end && !flushed())
+    while (Clock::now() < goodbye_end_ && !flushed()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     stop();
+  }
+
+  void leave() override {
+    if (goodbye_end_ != Clock::time_point{}) return;
+    goodbye_end_ = Clock::now() + kGoodbye;
+    post([this] { send_to_all(MessageType::left, WireWriter().put(int32_t{0}).take()); });
+    std::unique_lock lock(mutex_);
+    wait(lock, goodbye_end_, [&] { return all_others_left(); });
   }
 
   std::vector<std::string> exchange(const std::string& mine, const std::string& what,
@@ -228,6 +236,7 @@ class Coordinator : public SideChannelBase {
     return answer.get_future().get();
   }
 
+  Clock::time_point goodbye_end_{};
   tcp::acceptor acceptor_;
   boost::asio::steady_timer notice_;
   std::vector<std::shared_ptr<Connection>> members_;  // I/O thread; by rank, null for rank 0

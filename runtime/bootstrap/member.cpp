@@ -34,14 +34,22 @@ class Member : public SideChannelBase {
   }
 
   ~Member() override {
-    auto end = Clock::now() + kGoodbye;
+    leave();
+    while (Clock::now() < goodbye_end_ && !flushed()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    stop();
+  }
+
+  void leave() override {
+    if (goodbye_end_ != Clock::time_point{}) return;
+    goodbye_end_ = Clock::now() + kGoodbye;
     post([this] {
       connection_->send(MessageType::left,
                         WireWriter().put(static_cast<int32_t>(options_.rank)).take());
     });
-    while (Clock::now() < end && !flushed())
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    stop();
+    std::unique_lock lock(mutex_);
+    wait(lock, goodbye_end_, [&] { return all_others_left() || coordinator_gone_; });
   }
 
   std::vector<std::string> exchange(const std::string& mine, const std::string& what,
@@ -129,6 +137,11 @@ class Member : public SideChannelBase {
   }
 
   void lose(Connection::Error error) {
+    {
+      std::lock_guard lock(mutex_);
+      coordinator_gone_ = true;
+      changed_.notify_all();
+    }
     if (has_left(0)) return;
     bool closed = error == boost::asio::error::eof || error == boost::asio::error::connection_reset;
     keep({closed ? ErrorCode::peer_dead : ErrorCode::side_channel_lost, 0, 0,
@@ -142,11 +155,13 @@ class Member : public SideChannelBase {
     return answer.get_future().get();
   }
 
+  Clock::time_point goodbye_end_{};
   std::shared_ptr<Connection> connection_;  // used in the I/O thread
 
   // Under the lock.
   std::optional<std::vector<std::string>> result_;
   std::string waiting_for_;
+  bool coordinator_gone_ = false;
 };
 
 }  // namespace

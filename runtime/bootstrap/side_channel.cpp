@@ -112,6 +112,13 @@ void SideChannelBase::note_left(int rank) {
   changed_.notify_all();
 }
 
+bool SideChannelBase::all_others_left() const {
+  for (int rank = 0; rank < options_.size; ++rank) {
+    if (rank != options_.rank && !left_[static_cast<size_t>(rank)]) return false;
+  }
+  return true;
+}
+
 bool SideChannelBase::has_left(int rank) const {
   std::lock_guard lock(mutex_);
   return left_[static_cast<size_t>(rank)];

@@ -39,8 +39,12 @@ class SideChannel {
   // Throws Error naming the ranks that are missing when the deadline has passed.
   static std::unique_ptr<SideChannel> connect(const Options& options);
 
-  // Says goodbye and returns: at once, or for rank 0 when the others have gone, within a second.
+  // Returns within a second. Says goodbye if leave() has not.
   virtual ~SideChannel() = default;
+
+  // Says goodbye to all, then waits until all others have said it too, there is news, or a second
+  // has passed: a device's queues can be closed when nobody sends to them any more.
+  virtual void leave() = 0;
 
   // Gives every rank the contributions of all, in the order of ranks; blocks until all have
   // contributed. `what` says in errors what was waited for ("to exchange addresses").

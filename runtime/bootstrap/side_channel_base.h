@@ -17,7 +17,7 @@ namespace railyard {
 
 inline constexpr uint32_t kSideChannelMagic = 0x44594c52;  // "RLYD"
 inline constexpr uint32_t kSideChannelVersion = 1;
-// How long a goodbye may take.
+// How long a goodbye may take in all.
 inline constexpr std::chrono::milliseconds kGoodbye{1000};
 
 class SideChannelBase : public SideChannel {
@@ -38,6 +38,7 @@ class SideChannelBase : public SideChannel {
   // Keeps the first news and wakes who waits; returns whether it was the first.
   bool keep(const News& news);
   void note_left(int rank);
+  bool all_others_left() const;  // under the lock
   // Waits until `ready` (called under the lock), news, or the deadline. True when ready.
   bool wait(std::unique_lock<std::mutex>& lock, Clock::time_point deadline,
             const std::function<bool()>& ready);

@@ -1,0 +1,11 @@
+// One message from one rank to another, of any size.
+#pragma once
+
+#include "transport/engine.h"
+
+namespace railyard {
+
+void send(Engine& engine, const void* data, size_t bytes, int destination);
+void receive(Engine& engine, void* data, size_t bytes, int source);
+
+}  // namespace railyard

@@ -1,0 +1,51 @@
+// A group of one: sums are copies.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+
+#include "railyard/group.h"
+
+namespace railyard {
+
+class LocalGroup : public Group {
+ public:
+  explicit LocalGroup(std::string reason) : reason_(std::move(reason)) {}
+
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  const std::string& backend() const override { return backend_; }
+  const std::string& backend_reason() const override { return reason_; }
+
+  void all_sum(const void* input, void* output, size_t bytes, Dtype) override {
+    require_usable("all_sum");
+    if (input != output && bytes > 0) std::memcpy(output, input, bytes);
+  }
+  void barrier() override { require_usable("barrier"); }
+  void send(const void*, size_t, int destination) override { refuse("send", destination); }
+  void recv(void*, size_t, int source) override { refuse("recv", source); }
+  void abort() override { aborted_ = true; }
+
+ private:
+  void require_usable(const char* operation) const {
+    if (!aborted_) return;
+    ErrorFields fields;
+    fields.operation = operation;
+    throw Error(ErrorCode::aborted, std::string(operation) + ": abort() was called on rank 0",
+                fields);
+  }
+  [[noreturn]] static void refuse(const char* operation, int peer) {
+    ErrorFields fields;
+    fields.operation = operation;
+    fields.peer = peer;
+    throw Error(ErrorCode::configuration,
+                std::string(operation) + ": a group of one rank has no other rank to talk to",
+                fields);
+  }
+
+  const std::string backend_ = "local";
+  const std::string reason_;
+  std::atomic<bool> aborted_{false};
+};
+
+}  // namespace railyard

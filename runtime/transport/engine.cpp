@@ -1,0 +1,216 @@
+#include "transport/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "bootstrap/wire.h"
+
+namespace railyard {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kCompletionsAtOnce = 16;
+// How long a completion error waits for news that explains it: a killed peer's socket closes a
+// little later than its queue pairs.
+constexpr std::chrono::milliseconds kTimeForNews{250};
+// How long messages of a peer that left in good order may still be on the way.
+constexpr std::chrono::milliseconds kTimeForLastMessages{200};
+// How long drain() waits for sends to complete.
+constexpr std::chrono::milliseconds kDrain{500};
+
+}  // namespace
+
+Engine::Engine(const Config& config, const std::vector<int>& peers, int rails,
+               SideChannel& side_channel)
+    : config_(config), side_channel_(side_channel), links_(static_cast<size_t>(config.size())) {
+  open(peers, rails);
+  connect();
+}
+
+void Engine::open(const std::vector<int>& peers, int rails) {
+  struct Wanted {
+    int peer, index;
+  };
+  std::map<std::string, std::vector<Wanted>> by_device;
+  for (int peer : peers) {
+    const auto& names =
+        config_.devices[static_cast<size_t>(config_.rank)][static_cast<size_t>(peer)];
+    int used = std::min(rails, static_cast<int>(names.size()));
+    for (int index = 0; index < used; ++index) {
+      by_device[names[static_cast<size_t>(index)]].push_back({peer, index});
+    }
+    links_[static_cast<size_t>(peer)].peer = peer;
+  }
+  int count = 0;
+  for (const auto& [name, wanted] : by_device) count += static_cast<int>(wanted.size());
+
+  for (const auto& [name, wanted] : by_device) {
+    auto& port = ports_.emplace_back();
+    port.device = Device::open(name, config_.bootstrap_deadline);
+    size_t most = port.device->max_message_bytes();
+    if (config_.max_message_bytes > 0) most = std::min(most, config_.max_message_bytes);
+    SlotPlan plan = SlotPlan::for_rails(count, most);
+    auto entries = static_cast<int>(wanted.size() * 2 * (plan.small_slots + plan.large_slots));
+    port.completions = std::make_unique<CompletionQueue>(port.device, entries + 1);
+    port.slab = std::make_unique<Slab>(port.device, wanted.size() * plan.bytes());
+    Transport transport = QueuePair::choose_transport(port.device, *port.completions);
+    std::byte* memory = port.slab->data();
+    for (const Wanted& rail : wanted) {
+      Rail::Place place{static_cast<int>(rails_.size()), rail.peer, rail.index};
+      rails_.push_back(std::make_unique<Rail>(place, port.device, *port.completions, transport,
+                                              plan, memory, port.slab->key()));
+      memory += plan.bytes();
+    }
+  }
+  for (const auto& rail : rails_)
+    links_[static_cast<size_t>(rail->peer())].rails.push_back(rail.get());
+  for (Link& link : links_) {
+    std::sort(link.rails.begin(), link.rails.end(),
+              [](const Rail* a, const Rail* b) { return a->index() < b->index(); });
+  }
+}
+
+void Engine::connect() {
+  auto deadline = Clock::now() + config_.bootstrap_deadline;
+  // One text for each rank: the addresses of the rails to it. Every rank gets everybody's.
+  WireWriter mine;
+  for (const Link& link : links_) {
+    WireWriter addresses;
+    for (const Rail* rail : link.rails) addresses.put(rail->address().pack());
+    mine.put(addresses.take());
+  }
+  auto all = side_channel_.exchange(mine.take(), "to exchange addresses", deadline);
+
+  size_t large_bytes = ~size_t{0};
+  std::vector<std::vector<RailAddress>> to_me(links_.size());
+  for (size_t rank = 0; rank < links_.size(); ++rank) {
+    WireReader ranks(all[rank]);
+    for (size_t target = 0; target < links_.size(); ++target) {
+      std::string texts = ranks.text();
+      for (WireReader addresses(texts); !addresses.empty();) {
+        RailAddress address = RailAddress::unpack(addresses.text());
+        large_bytes = std::min<size_t>(large_bytes, address.large_bytes);
+        if (target == static_cast<size_t>(config_.rank)) to_me[rank].push_back(address);
+      }
+    }
+  }
+  Cut cut{large_bytes > kHeaderBytes ? large_bytes - kHeaderBytes : 0};
+  for (const Link& link : links_) {
+    for (Rail* rail : link.rails) {
+      const auto& addresses = to_me[static_cast<size_t>(link.peer)];
+      auto index = static_cast<size_t>(rail->index());
+      if (index >= addresses.size()) {
+        throw Error(
+            ErrorCode::configuration,
+            fmt::format("rank {} has no rail {} to this rank {}; give all ranks the same device "
+                        "matrix",
+                        link.peer, index, config_.rank));
+      }
+      rail->connect(addresses[index], cut);
+    }
+  }
+  side_channel_.exchange("", "to post receives", deadline);
+}
+
+void Engine::drain() noexcept {
+  auto end = Clock::now() + kDrain;
+  auto pending = [this] {
+    return std::any_of(rails_.begin(), rails_.end(),
+                       [](const auto& rail) { return rail->sends_pending(); });
+  };
+  try {
+    while (pending() && !side_channel_.has_news() && Clock::now() < end) poll();
+  } catch (const Error&) {
+    // Whoever destroys a group has no use for its last words any more.
+  }
+}
+
+void Engine::poll() {
+  ibv_wc completions[kCompletionsAtOnce];
+  for (Port& port : ports_) {
+    int count = port.completions->poll(completions, kCompletionsAtOnce);
+    if (count < 0) throw verb_error(ErrorCode::device, "ibv_poll_cq", 0, {port.device->name()});
+    for (int i = 0; i < count; ++i) take(completions[i]);
+  }
+}
+
+void Engine::take(const ibv_wc& completion) {
+  Rail& rail = *rails_[completion.wr_id >> 2];
+  if (completion.status != IBV_WC_SUCCESS) {
+    // Credits that cross a peer's goodbye find nobody; a stream that needs the peer notices itself.
+    if (side_channel_.has_left(rail.peer())) return;
+    fail_completion(completion, rail);
+  }
+  rail.complete(static_cast<Slot>(completion.wr_id & 3));
+}
+
+void Engine::fail_completion(const ibv_wc& completion, const Rail& rail) {
+  if (side_channel_.wait_for_news(kTimeForNews)) {
+    throw to_error(side_channel_.news(), "completion", config_.rank);
+  }
+  ErrorFields fields = fields_of("completion", rail.place());
+  fields.completion_status = completion_status_name(completion.status);
+  bool silent = completion.status == IBV_WC_RETRY_EXC_ERR;
+  bool receive = completion.wr_id & 1;
+  throw Error(silent ? ErrorCode::peer_unreachable : ErrorCode::completion_error,
+              fmt::format("a {} {} rank {} over {} (rail {}) completed with {}{}",
+                          receive ? "receive" : "send", receive ? "from" : "to", rail.peer(),
+                          rail.device(), rail.index(), fields.completion_status,
+                          silent ? ": the device tried again and had no answer" : ""),
+              fields);
+}
+
+Engine::Watch::Watch(Engine& engine, std::string operation)
+    : engine_(engine), operation_(std::move(operation)), start_(Clock::now()) {}
+
+void Engine::Watch::check(const Rail* rail) {
+  SideChannel& side_channel = engine_.side_channel_;
+  if (side_channel.has_news()) {
+    Error error = to_error(side_channel.news(), operation_, engine_.config_.rank);
+    if (rail && error.device.empty() && rail->peer() == error.peer) {
+      error.device = rail->device();
+      error.rail = rail->index();
+    }
+    throw error;
+  }
+  auto now = Clock::now();
+  if (now - start_ >= engine_.config_.deadline) fail_unreachable(rail);
+  if (!rail) return;
+  if (left_at_ == Clock::time_point{}) {
+    if (side_channel.has_left(rail->peer())) left_at_ = now;
+  } else if (now - left_at_ >= kTimeForLastMessages) {
+    if (side_channel.has_left(rail->peer())) fail_left(*rail);
+    left_at_ = {};
+  }
+}
+
+void Engine::Watch::fail_unreachable(const Rail* rail) const {
+  ErrorFields fields;
+  fields.operation = operation_;
+  auto deadline = engine_.config_.deadline.count();
+  if (!rail) {
+    throw Error(ErrorCode::deadline_exceeded,
+                fmt::format("{} was not done within {} ms", operation_, deadline), fields);
+  }
+  fields = fields_of(operation_, rail->place());
+  throw Error(
+      ErrorCode::peer_unreachable,
+      fmt::format("{}: nothing came from rank {} over {} (rail {}) within {} ms, though its "
+                  "process lives; check the cable, or what that rank waits for",
+                  operation_, rail->peer(), rail->device(), rail->index(), deadline),
+      fields);
+}
+
+void Engine::Watch::fail_left(const Rail& rail) const {
+  ErrorFields fields = fields_of(operation_, rail.place());
+  throw Error(ErrorCode::peer_dead,
+              fmt::format("{}: rank {} has left the group while this rank still needs it",
+                          operation_, rail.peer()),
+              fields);
+}
+
+}  // namespace railyard

@@ -1,0 +1,69 @@
+// What travels between two ranks: messages, each with a header in front of its payload, cut from
+// the segments of an operation by a rule that both sides apply by themselves.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "railyard/dtype.h"
+#include "verbs/device.h"
+
+namespace railyard {
+
+enum class OperationKind : uint8_t { none, all_sum, barrier, point_to_point };
+
+// What one side believes to be doing: compared on every message, so that ranks that call different
+// things find out.
+struct OperationTag {
+  uint64_t bytes = 0;
+  OperationKind kind = OperationKind::none;
+  uint8_t dtype = 0;
+
+  bool operator==(const OperationTag&) const = default;
+};
+
+// "all_sum of 4096 bytes of float16".
+std::string to_string(const OperationTag& tag);
+
+enum class MessageKind : uint32_t {
+  data = 0x52594431,     // a piece of a stream
+  control = 0x52594332,  // credits and grants alone
+};
+
+// All counters are totals since the start and wrap around.
+struct alignas(64) MessageHeader {
+  MessageKind kind = MessageKind::control;
+  uint32_t payload_bytes = 0;
+  uint32_t stream = 0;   // data: the sender's streams to this peer so far; control: those from it
+  uint32_t message = 0;  // place in the stream
+  OperationTag tag;
+  uint32_t credits = 0;  // small messages of the receiver's that this sender has made room for
+  uint32_t grants = 0;  // large messages of the receiver's that this sender has posted receives for
+};
+static_assert(sizeof(MessageHeader) == 64, "payloads begin on a cache line");
+
+inline constexpr size_t kHeaderBytes = sizeof(MessageHeader);
+// A small message is one frame, so that any small message fits any receive for small ones.
+inline constexpr size_t kSmallBytes = kFrameBytes;
+inline constexpr size_t kSmallPayload = kSmallBytes - kHeaderBytes;
+// Up to here, several small messages that need no grant are faster than a large one.
+inline constexpr size_t kSmallRun = 4 * kSmallPayload;
+static_assert(kSmallPayload % 8 == 0, "messages hold whole elements");
+
+// How a segment is cut into messages. The same on all ranks of a group.
+struct Cut {
+  size_t large_payload = 0;  // 0: there are no large messages
+
+  // The next message when `remaining` bytes of the segment are left.
+  size_t next(size_t remaining) const {
+    return std::min(remaining, is_large(remaining) ? large_payload : kSmallPayload);
+  }
+  bool is_large(size_t remaining) const { return large_payload > 0 && remaining > kSmallRun; }
+
+  // An empty segment is one empty message.
+  uint32_t count(size_t bytes) const;
+};
+
+}  // namespace railyard

@@ -1,0 +1,101 @@
+// What one operation sends to, or receives from, one peer: segments in order, cut into messages.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "transport/rail.h"
+
+namespace railyard {
+
+// Walks over the messages of a list of segments.
+class Cursor {
+ public:
+  Cursor(const Cut& cut, std::vector<size_t> segments)
+      : cut_(cut), segments_(std::move(segments)) {}
+
+  bool done() const { return segment_ == segments_.size(); }
+  size_t segment() const { return segment_; }
+  size_t offset() const { return offset_; }  // in the segment
+  uint32_t message() const { return message_; }
+  size_t bytes() const { return cut_.next(segments_[segment_] - offset_); }
+  bool large() const { return cut_.is_large(segments_[segment_] - offset_); }
+  void advance() {
+    offset_ += bytes();
+    ++message_;
+    if (offset_ < segments_[segment_]) return;
+    ++segment_;
+    offset_ = 0;
+  }
+
+ private:
+  Cut cut_;
+  std::vector<size_t> segments_;
+  size_t segment_ = 0, offset_ = 0;
+  uint32_t message_ = 0;
+};
+
+struct Segment {
+  const void* data = nullptr;
+  size_t bytes = 0;
+};
+
+// Posts the messages of its segments as fast as the rail takes them, but not before they may go:
+// data of later segments is often still to be computed.
+class OutStream {
+ public:
+  static constexpr uint32_t kAll = ~uint32_t{0};
+
+  OutStream(Rail& rail, const OperationTag& tag, const std::vector<Segment>& segments,
+            uint32_t allowed_messages = kAll);
+
+  // The first `messages` messages may go.
+  void allow(uint32_t messages) { allowed_ = messages; }
+  // Posts what it can. Throws Error when the peer expects something else.
+  void pump();
+  uint32_t posted() const { return cursor_.message(); }
+  bool done() const { return cursor_.done(); }
+  const Rail& rail() const { return rail_; }
+
+ private:
+  void check_peer() const;
+
+  Rail& rail_;
+  OperationTag tag_;
+  uint32_t stream_;
+  std::vector<const std::byte*> data_;
+  Cursor cursor_;
+  uint32_t allowed_;
+};
+
+// Takes the messages of its segments in order, and posts receives for the large ones ahead of time.
+class InStream {
+ public:
+  InStream(Rail& rail, const OperationTag& tag, const std::vector<size_t>& segments);
+
+  // Posts receives for what comes next and tells the peer.
+  void pump();
+  // The payload of the next message, null when it is not there yet. Throws Error when the peer
+  // sends something else than is expected.
+  const std::byte* front();
+  // Gives the message's memory back.
+  void pop();
+
+  size_t segment() const { return cursor_.segment(); }
+  size_t offset() const { return cursor_.offset(); }
+  size_t bytes() const { return cursor_.bytes(); }
+  uint32_t taken() const { return cursor_.message(); }
+  bool done() const { return cursor_.done(); }
+  const Rail& rail() const { return rail_; }
+
+ private:
+  void check(const MessageHeader& header) const;
+
+  Rail& rail_;
+  OperationTag tag_;
+  uint32_t stream_;
+  Cursor cursor_;
+  Cursor ahead_;  // the next message that has no receive yet
+};
+
+}  // namespace railyard
