@@ -1,0 +1,41 @@
+// From what is seen of a run to a named cause.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "railyard/fabric.h"
+#include "railyard/run.h"
+
+namespace railyard::harness {
+
+// What is known of one rank; rank k runs on node k.
+struct RankEvidence {
+  int rank = -1;
+  pid_t pid = 0;
+  bool alive = true;
+  bool stopped = false;
+  bool finished = false;  // ended well
+  std::optional<int> exit, signal;
+  bool ended_by_harness = false;
+  int64_t ended_at_ns = 0;  // any clock, the same for all; 0: unknown
+  std::string waiting;      // how it waits, in words; empty: it does not
+  std::string place;        // "all_sum, iteration 50"; may be empty
+  std::optional<RankError> error;
+};
+
+struct Evidence {
+  fabric::Snapshot snapshot;
+  std::vector<std::string> node_names;
+  std::vector<RankEvidence> ranks;
+  bool stuck = false;  // the observer says so; otherwise the run has ended
+};
+
+// The cause, or "stuck"/"error" when none is recognised, or "ok" when every rank ended well.
+Diagnosis diagnose(const Evidence& evidence);
+
+// What each rank waits for, in words, by rank.
+std::vector<std::string> waits(const Evidence& evidence);
+
+}  // namespace railyard::harness

@@ -1,0 +1,89 @@
+// Running a scenario on a simulated cluster.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "railyard/scenario.h"
+
+namespace railyard::harness {
+
+struct RankError {
+  std::string code, operation, device;
+  int peer = -1, rail = -1;
+  int error_number = 0;
+  std::string status, message;
+};
+
+struct OperationResult {
+  std::string op;
+  uint64_t iterations = 0;
+  std::string digest;
+  std::string mismatch;  // the first wrong element, in words; empty: none
+};
+
+struct RankReport {
+  int rank = -1;
+  pid_t pid = 0;
+  std::optional<int> exit, signal;  // how the process ended
+  bool ended_by_harness = false;    // it was killed because the run was over
+  bool ended_by_fault = false;
+  bool has_result = false;  // it left a result file
+  bool ok = false;          // it did all it was asked to
+  std::string backend, backend_reason;
+  std::vector<OperationResult> operations;
+  std::optional<RankError> error;
+  std::string waited_for;   // at the verdict, in words
+  std::string output_tail;  // last lines of its output, stdout and stderr as they came
+};
+
+struct FaultReport {
+  std::string name, when;
+  bool fired = false, changed = false;
+  int64_t at_ns = 0;
+  std::string evidence;
+  std::string failure;  // why this is not as expected; empty: it is
+};
+
+// Why a run ended as it did.
+struct Diagnosis {
+  std::string verdict;
+  std::string headline;              // one line
+  std::vector<std::string> details;  // one line each
+  std::vector<std::string> names;    // cables, ports, devices, ranks it names
+};
+
+// Times are nanoseconds since the fabric was made.
+struct RunReport {
+  std::string file, name, summary;
+  uint64_t seed = 1;
+  Diagnosis diagnosis;
+  bool passed = false;
+  bool interrupted = false;
+  std::vector<std::string> failures;  // expectations that were not met, one line each
+  std::vector<RankReport> ranks;
+  std::vector<FaultReport> faults;
+  bool was_stuck = false;
+  int64_t started_ns = 0;        // the first rank was started
+  int64_t last_progress_ns = 0;  // before it was found stuck
+  int64_t verdict_ns = 0;
+  int64_t ended_ns = 0;
+  int64_t total_ns = 0;  // from the first step of the run to its last, the cleaning up included
+  std::vector<std::string> trace_tail;
+  std::string kept_directory;  // --keep
+};
+
+struct RunOptions {
+  std::optional<uint64_t> seed;
+  bool keep = false;                            // leave the temporary directory
+  const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
+};
+
+// Starts the cluster, watches it and returns what happened; blocks until every rank has ended.
+// Throws InputError, or std::runtime_error when the harness itself fails (no worker, no memory).
+RunReport run_scenario(const Scenario& scenario, const RunOptions& options);
+
+}  // namespace railyard::harness

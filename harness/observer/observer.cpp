@@ -1,0 +1,140 @@
+#include "observer/observer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace railyard::harness {
+
+using fabric::Activity;
+using fabric::ProcessView;
+
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+
+// All ranks poll or stand inside verbs: the fabric sees everything.
+constexpr int64_t kQuietInFabric = 30 * kMillisecond;
+constexpr int kGrownLooks = 3;
+// Some rank waits outside of verbs. Pauses between retries (connecting, a side channel's beat) are
+// shorter than this, and the verdict still comes within 250 ms.
+constexpr int64_t kQuietOutside = 150 * kMillisecond;
+// Nobody is in the fabric at all: nothing but the system's word says that it waits.
+constexpr int64_t kQuietUnseen = 1000 * kMillisecond;
+// A rank that only keeps its side channel alive uses less of a processor than this.
+constexpr int64_t kIdleShare = 500;  // one part in
+
+enum class Kind { running, fabric, outside };
+
+Kind kind_of(const RankLook& rank, const ProcessView* view) {
+  if (rank.state.kind == ProcessState::Kind::stopped) return Kind::fabric;
+  if (rank.computing) return Kind::running;
+  if (view && view->activity == Activity::blocked) return Kind::fabric;
+  if (view && view->activity == Activity::polling) return Kind::fabric;
+  return rank.state.waits ? Kind::outside : Kind::running;
+}
+
+}  // namespace
+
+const ProcessView* process_of(const fabric::Snapshot& snapshot, pid_t pid) {
+  const ProcessView* found = nullptr;
+  for (const ProcessView& view : snapshot.processes) {
+    if (view.pid == pid && (view.alive || found == nullptr)) found = &view;
+  }
+  return found;
+}
+
+std::string Observer::waiting(const RankLook& rank, const ProcessView* view) {
+  if (!rank.alive) return "";
+  if (rank.state.kind == ProcessState::Kind::stopped) return "is stopped";
+  if (rank.computing) return "";
+  if (view && view->activity == Activity::polling) {
+    return fmt::format("polls in vain ({} empty polls)", view->empty_polls);
+  }
+  if (view && view->activity == Activity::blocked) {
+    return view->waits_for.empty() ? fmt::format("is inside {}", view->verb)
+                                   : fmt::format("is inside {}: {}", view->verb, view->waits_for);
+  }
+  if (rank.state.waits) {
+    return fmt::format("waits outside of verbs, in {}",
+                       rank.state.waits_in.empty() ? "a system call" : rank.state.waits_in);
+  }
+  return "";
+}
+
+bool Observer::changed(const Look& now) const {
+  uint64_t iterations = 0;
+  int alive = 0;
+  for (const RankLook& rank : now.ranks) {
+    iterations += rank.iterations;
+    alive += rank.alive;
+  }
+  return first_ || now.snapshot.activity != activity_ || now.snapshot.in_flight > 0 || now.timers ||
+         iterations != iterations_ || alive != alive_ || alive == 0;
+}
+
+void Observer::restart(const Look& now) {
+  first_ = false;
+  activity_ = now.snapshot.activity;
+  iterations_ = 0;
+  alive_ = 0;
+  quiet_since_ns_ = now.now_ns;
+  seen_.clear();
+  for (const RankLook& rank : now.ranks) {
+    iterations_ += rank.iterations;
+    alive_ += rank.alive;
+    const ProcessView* view = process_of(now.snapshot, rank.pid);
+    seen_[rank.rank] = {view ? view->empty_polls : 0, 0, rank.state.cpu_ns, rank.state.wakeups};
+  }
+}
+
+Observer::Decision Observer::look(const Look& now) {
+  if (changed(now)) {
+    restart(now);
+    return {};
+  }
+  int64_t quiet = now.now_ns - quiet_since_ns_;
+  bool all_wait = true, sure = true;
+  int in_fabric = 0, outside = 0;
+  for (const RankLook& rank : now.ranks) {
+    if (!rank.alive) continue;
+    const ProcessView* view = process_of(now.snapshot, rank.pid);
+    Seen& seen = seen_[rank.rank];
+    switch (kind_of(rank, view)) {
+      case Kind::running:
+        all_wait = false;
+        break;
+      case Kind::fabric:
+        ++in_fabric;
+        if (view && view->activity == Activity::polling &&
+            rank.state.kind != ProcessState::Kind::stopped) {
+          if (view->empty_polls != seen.empty_polls) ++seen.grown;
+          seen.empty_polls = view->empty_polls;
+          if (seen.grown < kGrownLooks) sure = false;
+        }
+        break;
+      case Kind::outside: {
+        ++outside;
+        // In start-up a rank that woke up at all may have tried again; later, small beats are
+        // usual.
+        uint64_t allowed = rank.starting ? 0 : static_cast<uint64_t>(quiet / kIdleShare);
+        bool worked = rank.state.cpu_ns - seen.cpu_ns > allowed ||
+                      (rank.starting && rank.state.wakeups != seen.wakeups);
+        if (worked) all_wait = false;
+        break;
+      }
+    }
+  }
+  if (!all_wait) {
+    restart(now);
+    return {};
+  }
+  int64_t needed = outside == 0 ? kQuietInFabric : in_fabric > 0 ? kQuietOutside : kQuietUnseen;
+  if (!sure || quiet < needed) return {};
+  int64_t since = 0;
+  for (const ProcessView& view : now.snapshot.processes)
+    since = std::max(since, view.progress_at_ns);
+  return {true, since > 0 ? since : quiet_since_ns_};
+}
+
+}  // namespace railyard::harness

@@ -1,0 +1,25 @@
+// Where this program and its companions lie.
+#pragma once
+
+#include <string>
+
+namespace railyard::harness {
+
+// The directory of the running executable.
+std::string executable_directory();
+
+// A worker beside the executable ("railyard-rank"), or "" when it is not there.
+std::string find_worker(const std::string& name);
+
+// The directory of the simulator's verbs library, or "".
+std::string library_directory();
+
+// A program as the shell would find it: a path with a slash as it is, others through PATH; "" when
+// there is no such executable file.
+std::string find_program(const std::string& name);
+
+// "LD_LIBRARY_PATH" or what this system calls it, and its value with `directory` in front.
+const char* loader_variable();
+std::string loader_path(const std::string& directory);
+
+}  // namespace railyard::harness

@@ -1,0 +1,18 @@
+// process_state.h where the system offers nothing portable: only whether the process is there.
+#include <signal.h>
+
+#include <cerrno>
+
+#include "platform/process_state.h"
+
+namespace railyard::harness {
+
+ProcessState process_state(pid_t pid) {
+  ProcessState state;
+  if (kill(pid, 0) != 0 && errno == ESRCH) state.kind = ProcessState::Kind::gone;
+  return state;
+}
+
+std::optional<std::vector<uint16_t>> listening_ports(pid_t) { return std::nullopt; }
+
+}  // namespace railyard::harness

@@ -1,0 +1,66 @@
+// One scenario's run: its cluster, its ranks, and what watches them.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "cluster/workplace.h"
+#include "diagnosis/diagnose.h"
+#include "faults/engine.h"
+#include "observer/observer.h"
+#include "railyard/process.h"
+#include "railyard/run.h"
+
+namespace railyard::harness {
+
+class ClusterRun {
+ public:
+  ClusterRun(const Scenario& scenario, const RunOptions& options);
+
+  RunReport run();
+
+ private:
+  struct Rank {
+    std::unique_ptr<Process> process;
+    pid_t pid = 0;
+    bool alive = false;
+    bool ended_by_harness = false, ended_by_fault = false;
+    int64_t ended_at_ns = 0;
+    std::optional<int> exit, signal;
+    ProcessState state;
+  };
+
+  void start_ranks();
+  void start_rank(int rank);
+  std::vector<std::pair<std::string, std::string>> environment(int rank) const;
+
+  // One look at everything; true while ranks live.
+  bool step();
+  void notice_ends();
+  void watch(const fabric::Snapshot& snapshot);
+  bool over() const;
+  void end_ranks();
+
+  Evidence evidence(const fabric::Snapshot& snapshot, bool stuck) const;
+  std::string place_of(int rank) const;
+  Diagnosis final_diagnosis();
+  void check_leftovers();
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  RunReport report_;
+  Workplace workplace_;
+  fabric::Fabric fabric_;
+  ReservedPort port_;
+  std::vector<PageFile> pages_;
+  std::vector<Rank> ranks_;
+  std::vector<RankHandle> handles_;
+  FaultEngine faults_;
+  Observer observer_;
+  fabric::Snapshot last_, fullest_;  // the latest, and the latest with the most queue pairs
+  bool end_now_ = false;
+  std::string why_ended_;
+};
+
+}  // namespace railyard::harness
