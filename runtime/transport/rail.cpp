@@ -76,9 +76,9 @@ RailAddress RailAddress::unpack(const std::string& bytes) {
   return address;
 }
 
-Rail::Rail(Place place, std::shared_ptr<Device> device, CompletionQueue& queue, Transport transport,
-           const SlotPlan& plan, std::byte* memory, uint32_t key)
-    : place_(place),
+Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
+           Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key)
+    : place_(position),
       device_(std::move(device)),
       transport_(transport),
       key_(key),

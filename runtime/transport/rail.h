@@ -55,7 +55,7 @@ class Rail {
   };
 
   // `memory` is this rail's part of the slab, plan.bytes() long. Throws Error.
-  Rail(Place place, std::shared_ptr<Device> device, CompletionQueue& queue, Transport transport,
+  Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue, Transport transport,
        const SlotPlan& plan, std::byte* memory, uint32_t key);
 
   int peer() const { return place_.peer; }
