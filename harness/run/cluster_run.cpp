@@ -11,6 +11,7 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "cluster/environment.h"
 #include "platform/executable.h"
 #include "railyard/guard.h"
 #include "run/check.h"
@@ -67,27 +68,8 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
 }
 
 std::vector<std::pair<std::string, std::string>> ClusterRun::environment(int rank) const {
-  std::vector<std::pair<std::string, std::string>> variables = fabric_.environment(rank);
-  auto both = [&](const std::string& name, const std::string& value) {
-    variables.emplace_back("JACCL_" + name, value);
-    variables.emplace_back("MLX_" + name, value);
-  };
-  variables.emplace_back("JACCL_RANK", std::to_string(rank));
-  variables.emplace_back("MLX_RANK", std::to_string(rank));
-  std::string coordinator = fmt::format("127.0.0.1:{}", port_.number());
-  variables.emplace_back("JACCL_COORDINATOR", coordinator);
-  variables.emplace_back("MLX_JACCL_COORDINATOR", coordinator);
-  both("IBV_DEVICES", workplace_.file("matrix.json"));
-  if (scenario_.group.backend == "ring") {
-    variables.emplace_back("JACCL_RING", "1");
-    variables.emplace_back("MLX_JACCL_RING", "1");
-  }
-  variables.emplace_back("RAILYARD_BACKEND", scenario_.group.backend);
-  if (scenario_.group.deadline) {
-    variables.emplace_back("RAILYARD_DEADLINE_MS",
-                           std::to_string(scenario_.group.deadline->count() / kMillisecond));
-  }
-  variables.emplace_back(loader_variable(), loader_path(library_directory()));
+  auto variables = rank_environment(
+      fabric_, rank, {port_.number(), workplace_.file("matrix.json"), scenario_.group});
   if (scenario_.program.empty()) {
     variables.emplace_back(kWorkVariable, workplace_.file("work.json"));
     variables.emplace_back(kProgressVariable, workplace_.file(fmt::format("page.{}", rank)));

@@ -1,0 +1,25 @@
+// What a rank's process is told.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "railyard/fabric.h"
+#include "railyard/scenario.h"
+
+namespace railyard::harness {
+
+struct RankSurroundings {
+  int coordinator_port = 0;  // on 127.0.0.1
+  std::string matrix_file;
+  GroupPlan group;
+};
+
+// The variables of the fabric, of the loader and of JACCL for `rank`, which runs on the node of the
+// same number.
+std::vector<std::pair<std::string, std::string>> rank_environment(
+    const fabric::Fabric& fabric, int rank, const RankSurroundings& surroundings);
+
+}  // namespace railyard::harness

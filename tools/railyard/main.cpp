@@ -1,0 +1,150 @@
+// railyard: the command line.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "railyard/exec.h"
+#include "railyard/guard.h"
+#include "railyard/scenario.h"
+#include "railyard/verdict.h"
+#include "run.h"
+
+namespace railyard::cli {
+
+std::atomic<int> interrupted{0};
+
+namespace {
+
+using namespace railyard::harness;
+
+void on_signal(int number) { interrupted.store(number); }
+
+void listen_to_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+int list(const std::vector<std::string>& paths) {
+  for (const std::string& file :
+       find_scenarios(paths.empty() ? std::vector<std::string>{"scenarios"} : paths)) {
+    Scenario scenario = load_scenario(file);
+    fmt::print("{:<28} {:<28} {}\n", scenario.name, scenario.expect.verdict, scenario.summary);
+  }
+  return kMet;
+}
+
+int explain(const std::string& name) {
+  const VerdictPage* page = find_verdict(name);
+  if (page == nullptr) {
+    std::string known;
+    for (const std::string& each : verdict_names()) known += (known.empty() ? "" : ", ") + each;
+    fmt::print(stderr, "railyard explain: there is no verdict '{}'; known: {}\n", name, known);
+    return kBadInput;
+  }
+  fmt::print("{}", page->text);
+  return kMet;
+}
+
+int examine() {
+  std::string text;
+  bool well = doctor(text);
+  fmt::print("{}", text);
+  return well ? kMet : kBroken;
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{"A test yard for RDMA collectives.", "railyard"};
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 all expectations met, 1 some not met, 2 bad input, 3 the harness itself "
+      "failed.");
+
+  RunCommand run_command;
+  uint64_t seed = 0;
+  CLI::App* run_app = app.add_subcommand("run", "Run scenarios (all of scenarios/ by default)");
+  run_app->add_option("paths", run_command.paths, "Scenario files and directories of them");
+  run_app->add_option("--json", run_command.json_file,
+                      "Write the report as JSON ('-': standard output)");
+  CLI::Option* seed_option = run_app->add_option("--seed", seed, "Seed of inputs and chances");
+  run_app->add_flag("--keep", run_command.keep,
+                    "Keep the run's directory: outputs, results, matrix");
+  run_app->add_flag("-v,--verbose", run_command.verbose,
+                    "The whole story of scenarios that pass, too");
+  run_app->add_option("--hosts", run_command.hosts_file, "An MLX hostfile of real machines");
+
+  ExecOptions exec_options;
+  CLI::App* exec_app =
+      app.add_subcommand("exec", "Run any verbs program as the ranks of a cluster");
+  exec_app->add_option("-n,--ranks", exec_options.ranks, "How many ranks, one per node")
+      ->check(CLI::Range(1, 1024));
+  CLI::Option* profile = exec_app->add_option("--profile", exec_options.profile,
+                                              "Device profile (permissive by default)");
+  exec_app->add_option("--cluster", exec_options.cluster_file, "A cluster's or scenario's file")
+      ->excludes(profile);
+  exec_app->add_option("program", exec_options.command, "Program and arguments, after --")
+      ->required();
+  exec_app->footer(
+      "In the arguments {rank}, {size}, {node}, {port} are replaced. For a server and its client, "
+      "use\n"
+      "{peer}: rank 0 runs without the arguments that contain it, the others get 127.0.0.1 there "
+      "and\n"
+      "start when rank 0 listens:  railyard exec -n 2 --profile connectx -- ibv_rc_pingpong "
+      "{peer}");
+
+  std::vector<std::string> list_paths;
+  CLI::App* list_app = app.add_subcommand("list", "List scenarios with their expected verdicts");
+  list_app->add_option("paths", list_paths, "Scenario files and directories of them");
+
+  std::string verdict;
+  CLI::App* explain_app =
+      app.add_subcommand("explain", "Say what a verdict means and what mends it");
+  explain_app->add_option("verdict", verdict, "A verdict's name")->required();
+
+  CLI::App* schema_app = app.add_subcommand("schema", "Print the JSON Schema of scenarios");
+  CLI::App* doctor_app =
+      app.add_subcommand("doctor", "Check this machine; remove what killed runs left");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "railyard: {}; see railyard --help\n", error.what());
+    return kBadInput;
+  }
+  if (*seed_option) run_command.seed = seed;
+  exec_options.interrupt = &interrupted;
+
+  // Before there are threads and fabrics.
+  if (*run_app || *exec_app || *doctor_app) Guard::start();
+  listen_to_signals();
+  if (*run_app) return run(run_command);
+  if (*exec_app) return exec_program(exec_options);
+  if (*list_app) return list(list_paths);
+  if (*explain_app) return explain(verdict);
+  if (*schema_app) fmt::print("{}", scenario_schema());
+  if (*doctor_app) return examine();
+  return kMet;
+}
+
+}  // namespace
+
+}  // namespace railyard::cli
+
+int main(int argc, char** argv) {
+  try {
+    return railyard::cli::dispatch(argc, argv);
+  } catch (const railyard::harness::InputError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return railyard::cli::kBadInput;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "railyard: {}\n", error.what());
+    return railyard::cli::kBroken;
+  }
+}

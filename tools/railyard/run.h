@@ -1,0 +1,32 @@
+// The `run` command.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace railyard::cli {
+
+// Exit codes of the program.
+inline constexpr int kMet = 0;       // all expectations met
+inline constexpr int kNotMet = 1;    // some not met
+inline constexpr int kBadInput = 2;  // nothing was started
+inline constexpr int kBroken = 3;    // the harness itself failed
+
+struct RunCommand {
+  std::vector<std::string> paths;  // empty: scenarios/
+  std::string json_file;           // "-": standard output
+  std::string hosts_file;
+  std::optional<uint64_t> seed;
+  bool keep = false;
+  bool verbose = false;
+};
+
+// A signal's number once the user wants to stop.
+extern std::atomic<int> interrupted;
+
+int run(const RunCommand& command);
+
+}  // namespace railyard::cli
