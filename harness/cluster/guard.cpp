@@ -12,6 +12,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "platform/process_state.h"
 #include "railyard/fabric.h"
 
 namespace railyard::harness {
@@ -19,6 +20,7 @@ namespace railyard::harness {
 namespace {
 
 constexpr int kMostDescriptors = 4096;
+constexpr int kMostWaits = 1000;  // of a millisecond: plenty for dying
 
 // A line per message: P pid, p pid (gone), D directory, d directory (removed).
 struct Charge {
@@ -49,9 +51,13 @@ struct Charge {
     for (pid_t pid : processes) {
       if (kill(-pid, SIGKILL) != 0) kill(pid, SIGKILL);
     }
-    // Nobody may write into a directory that is being removed; a second is plenty for dying.
+    // Nobody may write into a directory that is being removed.
+    int waits = 0;
     for (pid_t pid : processes) {
-      for (int i = 0; i < 100 && kill(pid, 0) == 0; ++i) usleep(10'000);
+      while (waits < kMostWaits && process_state(pid).kind != ProcessState::Kind::gone) {
+        usleep(1000);
+        ++waits;
+      }
     }
     for (const std::string& directory : directories) {
       std::error_code error;

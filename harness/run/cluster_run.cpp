@@ -272,7 +272,7 @@ Diagnosis ClusterRun::final_diagnosis() {
     diagnosis.details.push_back(why_ended_);
   }
   if (!why_ended_.empty() && diagnosis.verdict == "ok") {
-    diagnosis = {"error", why_ended_, waits(evidence(last_, false)), {}};
+    diagnosis = {"error", why_ended_, {}, {}};
   }
   return diagnosis;
 }
@@ -326,7 +326,7 @@ RunReport ClusterRun::run() {
   report_.diagnosis = final_diagnosis();
   if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;
   check_leftovers();
-  check_expectations(scenario_, report_);
+  if (!report_.interrupted) check_expectations(scenario_, report_);
   if (options_.keep) report_.kept_directory = workplace_.path();
   report_.total_ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
   return report_;

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <map>
 
-#include "scenario/nearest.h"
+#include "railyard/nearest.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {

@@ -3,8 +3,8 @@
 
 #include <csignal>
 
+#include "railyard/nearest.h"
 #include "railyard/verdict.h"
-#include "scenario/nearest.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {

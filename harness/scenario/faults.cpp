@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "scenario/nearest.h"
+#include "railyard/nearest.h"
 #include "scenario/sections.h"
 #include "scenario/units.h"
 

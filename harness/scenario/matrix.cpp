@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "scenario/nearest.h"
+#include "railyard/nearest.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {

@@ -1,4 +1,4 @@
-#include "scenario/nearest.h"
+#include "railyard/nearest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,6 +45,7 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
 std::string suggest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string near = nearest(word, candidates);
   if (!near.empty()) return fmt::format("did you mean '{}'?", near);
+  if (candidates.empty()) return "there is none here";
   return fmt::format("known here: {}", fmt::join(candidates, ", "));
 }
 

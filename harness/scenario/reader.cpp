@@ -11,7 +11,7 @@
 #include <sstream>
 #include <system_error>
 
-#include "scenario/nearest.h"
+#include "railyard/nearest.h"
 #include "scenario/units.h"
 
 namespace railyard::harness {
@@ -110,7 +110,9 @@ std::vector<Reader> Reader::elements() const {
   if (!value_->is_array()) fail_type("an array");
   std::vector<Reader> elements;
   for (size_t i = 0; i < value_->size(); ++i) {
-    elements.push_back({*file_, fmt::format("{}/{}", place_, i), (*value_)[i]});
+    elements.push_back({*file_,
+                        place_.empty() ? std::to_string(i) : fmt::format("{}/{}", place_, i),
+                        (*value_)[i]});
   }
   return elements;
 }

@@ -3,10 +3,12 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "railyard/exec.h"
 #include "railyard/guard.h"
+#include "railyard/nearest.h"
 #include "railyard/scenario.h"
 #include "railyard/verdict.h"
 #include "run.h"
@@ -42,9 +44,8 @@ int list(const std::vector<std::string>& paths) {
 int explain(const std::string& name) {
   const VerdictPage* page = find_verdict(name);
   if (page == nullptr) {
-    std::string known;
-    for (const std::string& each : verdict_names()) known += (known.empty() ? "" : ", ") + each;
-    fmt::print(stderr, "railyard explain: there is no verdict '{}'; known: {}\n", name, known);
+    fmt::print(stderr, "railyard explain: there is no verdict '{}'; {}\n", name,
+               suggest(name, verdict_names()));
     return kBadInput;
   }
   fmt::print("{}", page->text);
@@ -110,6 +111,14 @@ int dispatch(int argc, char** argv) {
   CLI::App* doctor_app =
       app.add_subcommand("doctor", "Check this machine; remove what killed runs left");
 
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::find(commands.begin(), commands.end(), argv[1]) == commands.end()) {
+    fmt::print(stderr, "railyard: there is no command '{}'; {}\n", argv[1],
+               suggest(argv[1], commands));
+    return kBadInput;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {

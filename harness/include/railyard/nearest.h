@@ -10,7 +10,7 @@ namespace railyard::harness {
 // none is near enough to be meant.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
-// "did you mean 'x'?", or "known here: a, b, c".
+// "did you mean 'x'?", "known here: a, b, c", or "there is none here".
 std::string suggest(const std::string& word, const std::vector<std::string>& candidates);
 
 }  // namespace railyard::harness
