@@ -1,0 +1,257 @@
+// Ranks die at any instruction. The others go on, and nothing stays behind.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include "verbs_test.h"
+
+namespace railyard::test {
+namespace {
+
+class DeathTest : public VerbsTest {
+ protected:
+  void TearDown() override {
+    std::string name = fabric().name();
+    VerbsTest::TearDown();
+#ifdef __linux__
+    EXPECT_FALSE(std::filesystem::exists("/dev/shm" + name));
+#endif
+  }
+
+  static bool killed(int status) { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
+};
+
+// A rank that opens, connects, sends, receives, closes, and begins again, until it is killed.
+[[noreturn]] void churn() {
+  for (uint64_t round = 0;; ++round) {
+    Program here;
+    LocalPair pairs(here, {.type = round % 2 ? IBV_QPT_UC : IBV_QPT_RC});
+    Buffer from(here, 256 * 1024), to(here, 256 * 1024, Buffer::kAllAccess);
+    for (size_t bytes : {8, 4096, 256 * 1024}) {
+      pairs.right.receive({to.piece(0, bytes)});
+      pairs.left.send({from.piece(0, bytes)});
+      pairs.left.send({from.piece(0, bytes)}, {.opcode = IBV_WR_RDMA_WRITE, .to = to.window()});
+      if (pairs.right_queue.next().status != IBV_WC_SUCCESS) _exit(1);
+      pairs.left_queue.next(2);
+    }
+  }
+}
+
+// Sends and receives with a neighbour until `last` messages, checking each.
+void talk(Meeting& meeting, int me, int last) {
+  Program here;
+  LocalPair pairs(here);
+  Buffer from(here, 4096), to(here, 4096);
+  meeting.signal(me);
+  for (int i = 0; i < last; ++i) {
+    auto seed = static_cast<uint64_t>(i);
+    from.fill(seed, 0, 512);
+    ASSERT_EQ(pairs.right.receive({to.piece(0, 512)}), 0);
+    ASSERT_EQ(pairs.left.send({from.piece(0, 512)}), 0);
+    ASSERT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS) << "message " << i;
+    ASSERT_TRUE(to.holds(seed, 0, 512));
+    ASSERT_EQ(pairs.left_queue.next().status, IBV_WC_SUCCESS);
+  }
+}
+
+TEST_F(DeathTest, OthersOfItsDeviceGoOnWhereverARankIsKilled) {
+  cluster("permissive");
+  pid_t survivor = start(0, [&] { talk(meeting(), 0, 20'000); });
+  meeting().wait(0);
+  std::mt19937 random(20261121);
+  for (int i = 0; i < 40; ++i) {
+    pid_t victim = start(0, churn);
+    usleep(static_cast<useconds_t>(random() % 30'000));
+    kill(victim, SIGKILL);
+    EXPECT_TRUE(killed(finish(victim))) << "kill " << i;
+  }
+  EXPECT_EQ(finish(survivor), 0);
+  fabric::Snapshot seen = fabric().snapshot();
+  EXPECT_TRUE(seen.queue_pairs.empty());
+  EXPECT_TRUE(seen.contexts.empty());
+  EXPECT_TRUE(seen.completion_queues.empty());
+}
+
+TEST_F(DeathTest, ADevicesLimitsAreFreeAgain) {
+  cluster("apple-thunderbolt5", 2);
+  std::mt19937 random(7);
+  for (int i = 0; i < 30; ++i) {
+    pid_t victim = start(0, [] {
+      for (;;) {
+        Program here;
+        Queue queue(here);
+        Pair a(here, queue, {.type = IBV_QPT_UC, .access = 1}),
+            b(here, queue, {.type = IBV_QPT_UC, .access = 1});
+        Buffer buffer(here, 65536);
+      }
+    });
+    usleep(static_cast<useconds_t>(random() % 15'000));
+    kill(victim, SIGKILL);
+    finish(victim);
+  }
+  program([] {
+    Program here;
+    Queue queue(here);
+    std::vector<std::unique_ptr<Pair>> pairs;
+    for (int i = 0; i < 10; ++i) {
+      pairs.push_back(
+          std::make_unique<Pair>(here, queue, PairOptions{.type = IBV_QPT_UC, .access = 1}));
+    }
+  });
+}
+
+TEST_F(DeathTest, AReliablePeerLearnsOfIt) {
+  cluster("connectx", 2);
+  pid_t survivor = start(0, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.retries = 1});
+    Buffer buffer(here, 4096);
+    pair.connect(meeting().exchange(0, pair.address()));
+    meeting().signal(3);
+    meeting().wait(4);
+    ASSERT_EQ(pair.send({buffer.piece(0, 8)}), 0);
+    EXPECT_EQ(queue.next().status, IBV_WC_RETRY_EXC_ERR);
+    EXPECT_EQ(pair.state(), IBV_QPS_ERR);
+  });
+  pid_t victim = start(1, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue);
+    pair.connect(meeting().exchange(1, pair.address()));
+    pause();
+  });
+  meeting().wait(3);
+  kill(victim, SIGKILL);
+  EXPECT_TRUE(killed(finish(victim)));
+  meeting().signal(4);
+  EXPECT_EQ(finish(survivor), 0);
+}
+
+TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
+  cluster("connectx", 2);
+  pid_t survivor = start(0, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.retries = 1});
+    Buffer buffer(here, 4096);
+    pair.connect(meeting().exchange(0, pair.address()));
+    ASSERT_EQ(pair.send({buffer.piece(0, 8)}), 0);  // no receive: it waits, with retries for ever
+    EXPECT_TRUE(queue.quiet(Milliseconds(20)));
+    meeting().signal(3);
+    EXPECT_EQ(queue.next().status, IBV_WC_RETRY_EXC_ERR);
+  });
+  pid_t victim = start(1, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue);
+    pair.connect(meeting().exchange(1, pair.address()));
+    pause();
+  });
+  meeting().wait(3);
+  kill(victim, SIGKILL);
+  EXPECT_TRUE(killed(finish(victim)));
+  EXPECT_EQ(finish(survivor), 0);
+}
+
+TEST_F(DeathTest, AnotherTakesItsPlace) {
+  cluster("connectx", 2);
+  pid_t survivor = start(0, [&] {
+    Program here;
+    for (int life = 0; life < 2; ++life) {
+      SCOPED_TRACE(life);
+      Queue queue(here);
+      Pair pair(here, queue);
+      Buffer buffer(here, 4096);
+      ASSERT_EQ(pair.to_init(), 0);
+      ASSERT_EQ(pair.receive({buffer.piece(0, 8)}), 0);
+      meeting().tell(life, pair.address());
+      ASSERT_EQ(pair.to_rtr(meeting().hear<Address>(2 + life)), 0);
+      ASSERT_EQ(pair.to_rts(), 0);
+      EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+      meeting().signal(4 + life);
+    }
+  });
+  for (int life = 0; life < 2; ++life) {
+    pid_t peer = start(1, [&, life] {
+      Program here;
+      Queue queue(here);
+      Pair pair(here, queue);
+      Buffer buffer(here, 4096);
+      meeting().tell(2 + life, pair.address());
+      pair.connect(meeting().hear<Address>(life));
+      ASSERT_EQ(pair.send({buffer.piece(0, 8)}), 0);
+      ASSERT_EQ(queue.next().status, IBV_WC_SUCCESS);
+      pause();
+    });
+    meeting().wait(4 + life);
+    kill(peer, SIGKILL);
+    finish(peer);
+  }
+  EXPECT_EQ(finish(survivor), 0);
+}
+
+TEST_F(DeathTest, AStoppedRankHarmsNobodyAndGoesOn) {
+  cluster("permissive");
+  pid_t stopped = start(0, [&] { talk(meeting(), 0, 3000); });
+  meeting().wait(0);
+  kill(stopped, SIGSTOP);
+  pid_t other = start(0, [&] { talk(meeting(), 1, 3000); });
+  EXPECT_EQ(finish(other), 0);
+  kill(stopped, SIGCONT);
+  EXPECT_EQ(finish(stopped), 0);
+}
+
+TEST_F(DeathTest, TheFabricTellsWhoIsDead) {
+  cluster("permissive");
+  pid_t victim = start(0, [&] {
+    Program here;
+    LocalPair pairs(here);
+    meeting().signal(0);
+    pause();
+  });
+  meeting().wait(0);
+  EXPECT_EQ(fabric().snapshot().queue_pairs.size(), 2u);
+  kill(victim, SIGKILL);
+  waitpid(victim, nullptr, 0);
+  fabric().reap(victim);
+  fabric::Snapshot seen = fabric().snapshot();
+  ASSERT_EQ(seen.processes.size(), 1u);
+  EXPECT_EQ(seen.processes[0].pid, victim);
+  EXPECT_FALSE(seen.processes[0].alive);
+  EXPECT_EQ(seen.processes[0].activity, fabric::Activity::exited);
+  EXPECT_TRUE(seen.queue_pairs.empty());
+}
+
+TEST_F(DeathTest, RanksSurviveTheirFabricsOwner) {
+  cluster("permissive");
+  // The owner of this one is killed; the rank attached to it goes on to its end.
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t owner = fork();
+  if (owner == 0) {
+    auto own = fabric::Fabric::create(fabric::default_cluster("permissive", 1));
+    (void)!write(ends[1], own.name().c_str(), own.name().size() + 1);
+    pause();
+    _exit(0);
+  }
+  char name[64] = {};
+  ASSERT_GT(read(ends[0], name, sizeof name), 0);
+  pid_t rank = start(0, [&] {
+    setenv("RAILYARD_FABRIC", name, 1);
+    talk(meeting(), 0, 20'000);
+  });
+  meeting().wait(0);
+  kill(owner, SIGKILL);
+  waitpid(owner, nullptr, 0);
+  EXPECT_EQ(fabric::sweep(), 1);
+  EXPECT_EQ(finish(rank), 0);
+}
+
+}  // namespace
+}  // namespace railyard::test
