@@ -42,18 +42,18 @@ class DeathTest : public VerbsTest {
   }
 }
 
-// Sends and receives with a neighbour until `last` messages, checking each.
-void talk(Meeting& meeting, int me, int last) {
+// Sends to itself and checks what arrives until place `enough` of the meeting is told; says at
+// place `begun` that it has begun.
+void talk(Meeting& meeting, int begun, int enough) {
   Program here;
   LocalPair pairs(here);
   Buffer from(here, 4096), to(here, 4096);
-  meeting.signal(me);
-  for (int i = 0; i < last; ++i) {
-    auto seed = static_cast<uint64_t>(i);
+  meeting.signal(begun);
+  for (uint64_t seed = 0; seed < 100 || !meeting.told(enough); ++seed) {
     from.fill(seed, 0, 512);
     ASSERT_EQ(pairs.right.receive({to.piece(0, 512)}), 0);
     ASSERT_EQ(pairs.left.send({from.piece(0, 512)}), 0);
-    ASSERT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS) << "message " << i;
+    ASSERT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS) << "message " << seed;
     ASSERT_TRUE(to.holds(seed, 0, 512));
     ASSERT_EQ(pairs.left_queue.next().status, IBV_WC_SUCCESS);
   }
@@ -61,7 +61,7 @@ void talk(Meeting& meeting, int me, int last) {
 
 TEST_F(DeathTest, OthersOfItsDeviceGoOnWhereverARankIsKilled) {
   cluster("permissive");
-  pid_t survivor = start(0, [&] { talk(meeting(), 0, 20'000); });
+  pid_t survivor = start(0, [&] { talk(meeting(), 0, 1); });
   meeting().wait(0);
   std::mt19937 random(20261121);
   for (int i = 0; i < 40; ++i) {
@@ -70,6 +70,7 @@ TEST_F(DeathTest, OthersOfItsDeviceGoOnWhereverARankIsKilled) {
     kill(victim, SIGKILL);
     EXPECT_TRUE(killed(finish(victim))) << "kill " << i;
   }
+  meeting().signal(1);
   EXPECT_EQ(finish(survivor), 0);
   fabric::Snapshot seen = fabric().snapshot();
   EXPECT_TRUE(seen.queue_pairs.empty());
@@ -159,6 +160,64 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
   EXPECT_EQ(finish(survivor), 0);
 }
 
+// Both directions, small and large, sends and writes: wherever the peer is killed, the survivor
+// gets a completion for each of its requests and meets the next peer.
+TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {
+  cluster("connectx", 2);
+  constexpr int kLives = 25;
+  constexpr size_t kBytes = 512 * 1024;
+  auto address_place = [](int life, int me) { return 3 * life + me; };
+  auto transfer = [&](int life, int me, bool until_killed) {
+    Program here;
+    Queue sends(here), receives(here);
+    Pair pair(here, sends, receives, {.sends = 4, .receives = 16, .retries = 1});
+    Buffer buffer(here, 2 * kBytes, Buffer::kAllAccess);
+    ASSERT_EQ(pair.to_init(), 0);
+    for (int i = 0; i < 16; ++i) ASSERT_EQ(pair.receive({buffer.piece(kBytes, kBytes)}), 0);
+    struct Hello {
+      Address address;
+      Window window;
+    };
+    meeting().tell(address_place(life, me), Hello{pair.address(), buffer.window()});
+    auto peer = meeting().hear<Hello>(address_place(life, 1 - me));
+    ASSERT_EQ(pair.to_rtr(peer.address), 0);
+    ASSERT_EQ(pair.to_rts(), 0);
+    if (!until_killed) meeting().signal(address_place(life, 2));
+    const size_t sizes[] = {8, 4096, 100'000, kBytes};
+    uint64_t posted = 0;
+    for (bool broken = false; !broken;) {
+      size_t bytes = sizes[posted % 4];
+      Request request{.id = posted++};
+      if (posted % 2) {
+        request.opcode = IBV_WR_RDMA_WRITE;
+        request.to = peer.window;
+      }
+      ASSERT_EQ(pair.send({buffer.piece(0, bytes)}, request), 0);
+      ibv_wc sent = sends.next();
+      ASSERT_NE(sent.status, IBV_WC_GENERAL_ERR) << "request " << request.id << " of life " << life;
+      broken = sent.status != IBV_WC_SUCCESS;
+      ibv_wc received;
+      while (!broken && ibv_poll_cq(receives.get(), 1, &received) == 1) {
+        if (received.status != IBV_WC_SUCCESS) break;
+        ASSERT_EQ(pair.receive({buffer.piece(kBytes, kBytes)}), 0);
+      }
+    }
+    EXPECT_FALSE(until_killed) << "the survivor is alive";
+  };
+  pid_t survivor = start(0, [&] {
+    for (int life = 0; life < kLives; ++life) transfer(life, 0, false);
+  });
+  std::mt19937 random(42);
+  for (int life = 0; life < kLives; ++life) {
+    pid_t victim = start(1, [&, life] { transfer(life, 1, true); });
+    meeting().wait(address_place(life, 2));
+    usleep(static_cast<useconds_t>(random() % 10'000));
+    kill(victim, SIGKILL);
+    EXPECT_TRUE(killed(finish(victim))) << "life " << life;
+  }
+  EXPECT_EQ(finish(survivor), 0);
+}
+
 TEST_F(DeathTest, AnotherTakesItsPlace) {
   cluster("connectx", 2);
   pid_t survivor = start(0, [&] {
@@ -198,10 +257,12 @@ TEST_F(DeathTest, AnotherTakesItsPlace) {
 
 TEST_F(DeathTest, AStoppedRankHarmsNobodyAndGoesOn) {
   cluster("permissive");
-  pid_t stopped = start(0, [&] { talk(meeting(), 0, 3000); });
+  pid_t stopped = start(0, [&] { talk(meeting(), 0, 2); });
   meeting().wait(0);
   kill(stopped, SIGSTOP);
-  pid_t other = start(0, [&] { talk(meeting(), 1, 3000); });
+  pid_t other = start(0, [&] { talk(meeting(), 1, 2); });
+  usleep(100'000);
+  meeting().signal(2);
   EXPECT_EQ(finish(other), 0);
   kill(stopped, SIGCONT);
   EXPECT_EQ(finish(stopped), 0);
@@ -244,12 +305,14 @@ TEST_F(DeathTest, RanksSurviveTheirFabricsOwner) {
   ASSERT_GT(read(ends[0], name, sizeof name), 0);
   pid_t rank = start(0, [&] {
     setenv("RAILYARD_FABRIC", name, 1);
-    talk(meeting(), 0, 20'000);
+    talk(meeting(), 0, 1);
   });
   meeting().wait(0);
   kill(owner, SIGKILL);
   waitpid(owner, nullptr, 0);
   EXPECT_EQ(fabric::sweep(), 1);
+  usleep(20'000);
+  meeting().signal(1);
   EXPECT_EQ(finish(rank), 0);
 }
 

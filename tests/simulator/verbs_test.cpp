@@ -30,7 +30,7 @@ struct Meeting::Shared {
   struct Place {
     std::atomic<uint32_t> told;
     unsigned char thing[256];
-  } places[16];
+  } places[kPlaces];
 };
 
 Meeting::Meeting() {
@@ -58,6 +58,10 @@ void Meeting::take(int place, void* thing, size_t bytes) {
     nap();
   }
   memcpy(thing, there.thing, bytes);
+}
+
+bool Meeting::told(int place) const {
+  return shared_->places[place].told.load(std::memory_order_acquire) != 0;
 }
 
 void VerbsTest::cluster(const std::string& profile, int nodes, const std::string& overrides,

@@ -21,11 +21,13 @@ namespace railyard::test {
 // Where the programs of a test meet: memory that they share beside the fabric.
 class Meeting {
  public:
+  static constexpr int kPlaces = 256;
+
   Meeting();
   Meeting(const Meeting&) = delete;
   ~Meeting();
 
-  // Tells the others a thing of one's own, or waits until another has told it. At most 16 places.
+  // Tells the others a thing of one's own, or waits until another has told it; once a place.
   template <typename T>
   void tell(int place, const T& thing) {
     put(place, &thing, sizeof thing);
@@ -44,6 +46,7 @@ class Meeting {
     return hear<T>(1 - me);
   }
 
+  bool told(int place) const;
   void signal(int place) { tell(place, true); }
   void wait(int place) { (void)hear<bool>(place); }
 
