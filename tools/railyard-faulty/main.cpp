@@ -67,7 +67,7 @@ int run(const Arguments& arguments, faulty::Session& session) {
   session.options.rnr_retry = static_cast<uint8_t>(arguments.rnr_retry);
   session.result.rank = session.place.rank;
   session.result.backend = variant.name;
-  session.result.backend_reason = variant.summary;
+  session.result.backend_reason = variant.source;
   try {
     variant.run(session);
   } catch (const faulty::WorkerError& error) {
