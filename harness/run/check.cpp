@@ -47,14 +47,17 @@ std::string wanted(const RankExpectation& expected) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+const RankExpectation* expectation_of(const Expectation& expect, int rank) {
+  auto found = expect.ranks.find(rank);
+  if (found == expect.ranks.end()) found = expect.ranks.find(-1);
+  return found == expect.ranks.end() ? nullptr : &found->second;
+}
+
 }  // namespace
 
-bool expects_ends(const Scenario& scenario) {
-  return std::any_of(scenario.expect.ranks.begin(), scenario.expect.ranks.end(),
-                     [](const auto& entry) {
-                       const RankExpectation& rank = entry.second;
-                       return (rank.error && *rank.error != "none") || rank.exit;
-                     });
+bool expects_end(const Scenario& scenario, int rank) {
+  const RankExpectation* expected = expectation_of(scenario.expect, rank);
+  return expected && ((expected->error && *expected->error != "none") || expected->exit);
 }
 
 std::optional<Diagnosis> check_data(const std::vector<RankReport>& ranks) {
@@ -105,10 +108,9 @@ void check_expectations(const Scenario& scenario, RunReport& report) {
     }
   }
   for (const RankReport& rank : report.ranks) {
-    auto found = expect.ranks.find(rank.rank);
-    if (found == expect.ranks.end()) found = expect.ranks.find(-1);
-    if (found != expect.ranks.end() && !as_expected(rank, found->second)) {
-      fail(fmt::format("rank {}: {}, expected {}", rank.rank, how(rank), wanted(found->second)));
+    const RankExpectation* expected = expectation_of(expect, rank.rank);
+    if (expected && !as_expected(rank, *expected)) {
+      fail(fmt::format("rank {}: {}, expected {}", rank.rank, how(rank), wanted(*expected)));
     }
   }
   for (const FaultReport& fault : report.faults) {

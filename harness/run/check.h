@@ -11,8 +11,7 @@ std::optional<Diagnosis> check_data(const std::vector<RankReport>& ranks);
 // Fills `failures` and `passed`.
 void check_expectations(const Scenario& scenario, RunReport& report);
 
-// Whether the scenario wants the ranks to end by themselves, so that a stuck run is left to its
-// end.
-bool expects_ends(const Scenario& scenario);
+// Whether the scenario says how this rank ends by itself: then a stuck run is left to that end.
+bool expects_end(const Scenario& scenario, int rank);
 
 }  // namespace railyard::harness

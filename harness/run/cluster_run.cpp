@@ -43,6 +43,20 @@ int open_file(const std::string& path, int flags) {
   return descriptor;
 }
 
+std::string executable_of(const Scenario& scenario) {
+  if (scenario.program.empty()) {
+    std::string worker = find_worker(scenario.worker);
+    if (!worker.empty()) return worker;
+    throw std::runtime_error(
+        fmt::format("{} needs {}, which is not beside this program in {}; build it", scenario.file,
+                    scenario.worker, executable_directory()));
+  }
+  std::string program = find_program(scenario.program[0]);
+  if (!program.empty()) return program;
+  throw InputError(scenario.file, "program/0",
+                   fmt::format("there is no program '{}'; check the path", scenario.program[0]));
+}
+
 }  // namespace
 
 ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
@@ -80,20 +94,9 @@ std::vector<std::pair<std::string, std::string>> ClusterRun::environment(int ran
 
 void ClusterRun::start_rank(int rank) {
   Launch launch;
-  if (scenario_.program.empty()) {
-    launch.executable = find_worker(scenario_.worker);
-    if (launch.executable.empty()) {
-      throw std::runtime_error(fmt::format("there is no {} beside this program in {}; build it",
-                                           scenario_.worker, executable_directory()));
-    }
-  } else {
-    launch.executable = find_program(scenario_.program[0]);
+  launch.executable = executable_of(scenario_);
+  if (!scenario_.program.empty()) {
     launch.arguments.assign(scenario_.program.begin() + 1, scenario_.program.end());
-    if (launch.executable.empty()) {
-      throw InputError(
-          scenario_.file, "program/0",
-          fmt::format("there is no program '{}'; check the path", scenario_.program[0]));
-    }
   }
   launch.environment = environment(rank);
   launch.input = open_file("/dev/null", O_RDONLY);
@@ -163,7 +166,10 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
     look.ranks.push_back({static_cast<int>(i), rank.pid, rank.alive, phase == Phase::computing,
                           phase == Phase::starting, page.iterations.load(), rank.state});
   }
-  if (report_.was_stuck) return;
+  if (report_.was_stuck) {
+    end_now_ = end_now_ || !worth_leaving();
+    return;
+  }
   Observer::Decision decision = observer_.look(look);
   if (!decision.stuck) return;
   report_.was_stuck = true;
@@ -173,12 +179,16 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   report_.verdict_ns = fabric_.now_ns();
   std::vector<std::string> waiting = waits(found);
   for (size_t i = 0; i < waiting.size(); ++i) report_.ranks[i].waited_for = waiting[i];
-  // A verdict that was not asked for ends the run as well: waiting would not make it pass.
-  bool leave = expects_ends(scenario_) && report_.diagnosis.verdict == scenario_.expect.verdict;
-  if (!leave) {
-    end_now_ = true;
-    why_ended_ = "stuck";
+  end_now_ = end_now_ || !worth_leaving();
+}
+
+bool ClusterRun::worth_leaving() const {
+  // A verdict that was not asked for is final: waiting would not make the scenario pass.
+  if (report_.diagnosis.verdict != scenario_.expect.verdict) return false;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (ranks_[i].alive && expects_end(scenario_, static_cast<int>(i))) return true;
   }
+  return false;
 }
 
 Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) const {
@@ -268,7 +278,7 @@ Diagnosis ClusterRun::final_diagnosis() {
     Diagnosis earlier = diagnose(evidence(fullest_, false));
     if (earlier.verdict != "error" && earlier.verdict != "ok") diagnosis = earlier;
   }
-  if (!why_ended_.empty() && why_ended_ != "stuck" && diagnosis.verdict != "ok") {
+  if (!why_ended_.empty() && diagnosis.verdict != "ok") {
     diagnosis.details.push_back(why_ended_);
   }
   if (!why_ended_.empty() && diagnosis.verdict == "ok") {
@@ -331,6 +341,8 @@ RunReport ClusterRun::run() {
   report_.total_ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
   return report_;
 }
+
+void check_runnable(const Scenario& scenario) { executable_of(scenario); }
 
 RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
   Guard::start();

@@ -40,6 +40,8 @@ class ClusterRun {
   void notice_ends();
   void watch(const fabric::Snapshot& snapshot);
   bool over() const;
+  // After a verdict: whether the run is worth going on with.
+  bool worth_leaving() const;
   void end_ranks();
 
   Evidence evidence(const fabric::Snapshot& snapshot, bool stuck) const;

@@ -56,6 +56,7 @@ int run(const RunCommand& command) {
         command.hosts_file);
     return kBroken;
   }
+  for (const Scenario& scenario : scenarios) check_runnable(scenario);
 
   // The report goes where it does not mix with the JSON.
   FILE* out = command.json_file == "-" ? stderr : stdout;

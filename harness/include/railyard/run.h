@@ -82,6 +82,9 @@ struct RunOptions {
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
 };
 
+// Whether the programs that a scenario needs are there. Throws as run_scenario does.
+void check_runnable(const Scenario& scenario);
+
 // Starts the cluster, watches it and returns what happened; blocks until every rank has ended.
 // Throws InputError, or std::runtime_error when the harness itself fails (no worker, no memory).
 RunReport run_scenario(const Scenario& scenario, const RunOptions& options);
