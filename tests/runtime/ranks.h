@@ -1,0 +1,81 @@
+// Starts rank processes for a test and collects what became of them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace railyard::test {
+
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+// What a rank left behind.
+struct Outcome {
+  int exit_code = -1;                         // -1: ended by a signal
+  int signal = 0;                             // that signal
+  std::string output;                         // all it printed
+  std::string code;                           // of its error, empty without one
+  std::map<std::string, std::string> fields;  // "peer", "origin", "device", ...
+  std::chrono::milliseconds took{0};          // from the start of wait() to its end
+
+  bool ok() const { return exit_code == 0; }
+};
+
+class Ranks {
+ public:
+  Ranks() = default;
+  ~Ranks();  // ends those that still run
+  Ranks(const Ranks&) = delete;
+  Ranks& operator=(const Ranks&) = delete;
+
+  // Starts `program` as the next rank, with these variables over the test's own.
+  void start(const std::string& program, const std::vector<std::string>& arguments,
+             const Variables& variables);
+
+  // Blocks until this rank has printed a line.
+  void wait_for_line(int rank, const std::string& line);
+  // Sends a line to every rank's standard input.
+  void tell_all();
+  pid_t pid(int rank) const { return processes_[static_cast<size_t>(rank)].pid; }
+
+  // Waits for all; one that does not end within `most` is killed and has signal SIGKILL.
+  std::vector<Outcome> wait(std::chrono::milliseconds most = std::chrono::seconds(30));
+
+ private:
+  struct Process {
+    pid_t pid = 0;
+    int input = -1, output = -1;
+    std::string printed;
+    bool reaped = false;
+  };
+
+  Outcome finish(Process& process, std::chrono::steady_clock::time_point begin,
+                 std::chrono::milliseconds most);
+  static void read_output(Process& process);
+
+  std::vector<Process> processes_;
+};
+
+// A TCP port that was free a moment ago.
+int free_port();
+
+// A file with this text that goes away with the object.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::string& text);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace railyard::test
