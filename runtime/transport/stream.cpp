@@ -44,7 +44,6 @@ void OutStream::check_peer() const {
 }
 
 void OutStream::pump() {
-  if (done()) return;
   check_peer();
   while (!done() && cursor_.message() < allowed_) {
     MessageHeader header;
@@ -97,6 +96,13 @@ void InStream::check(const MessageHeader& header) const {
 const std::byte* InStream::front() {
   if (done()) return nullptr;
   const MessageHeader* header = rail_.front(cursor_.large());
+  if (!header && cursor_.large()) {
+    // A peer that does something else sends small messages where a large one is waited for. (Those
+    // of this stream may be here too, ahead of the large ones before them.)
+    const MessageHeader* other = rail_.front(false);
+    if (other && other->stream == stream_ && other->tag != tag_)
+      fail_mismatch(rail_, tag_, other->tag, "");
+  }
   if (!header) return nullptr;
   check(*header);
   return reinterpret_cast<const std::byte*>(header) + kHeaderBytes;
