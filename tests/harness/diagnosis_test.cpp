@@ -1,0 +1,231 @@
+// Each verdict from the snapshot that shows it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "yard.h"
+
+namespace railyard::harness {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+
+TEST(Diagnosis, AllEndedWell) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  for (int rank : {0, 1}) {
+    yard.rank(rank).alive = false;
+    yard.rank(rank).finished = true;
+  }
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+}
+
+TEST(Diagnosis, CrossedRails) {
+  Yard yard;
+  yard.connect(0);
+  yard.connect(1);
+  yard.swap_at_node1();
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "crossed-rails");
+  EXPECT_THAT(found.names,
+              IsSupersetOf({"c1", "c2", "node0/en3", "node0/en4", "node1/en3", "node1/en4"}));
+  EXPECT_THAT(found.headline, HasSubstr("c1 and c2"));
+  EXPECT_THAT(found.details, Contains("c1 joins node0/en3 and node1/en4"));
+  EXPECT_THAT(
+      found.details,
+      Contains("queue pair 16 of rank 0 on node0/en3 (rail 0 to rank 1) wants node1/en3, but "
+               "c1 leads to node1/en4"));
+}
+
+// The ranks have ended before anybody looked; the plugs still tell.
+TEST(Diagnosis, CrossedRailsAfterTheEnd) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.swap_at_node1();
+  yard.fail(0, "peer-unreachable");
+  yard.fail(1, "peer-unreachable");
+  EXPECT_EQ(yard.diagnose().verdict, "crossed-rails");
+  EXPECT_THAT(yard.diagnose().names, IsSupersetOf({"c1", "c2", "node1/en4"}));
+}
+
+TEST(Diagnosis, CableUnplugged) {
+  Yard yard;
+  yard.connect(0);
+  yard.connect(1);
+  yard.unplug(1);
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "cable-unplugged");
+  EXPECT_EQ(found.headline, "cable c2 between node0/en4 and node1/en4 is unplugged");
+  EXPECT_THAT(found.names, IsSupersetOf({"c2", "node0/en4", "node1/en4"}));
+}
+
+TEST(Diagnosis, ReceiveNeverFilled) {
+  Yard yard;
+  yard.connect(0);
+  yard.connect(1);
+  yard.pair(1, 1).receives_posted = 2;
+  yard.pair(1, 1).receives_filled = 1;
+  yard.pair(0, 1).sends_posted = yard.pair(0, 1).sends_settled = 1;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "receive-never-filled");
+  EXPECT_EQ(
+      found.headline,
+      "rank 1 waits for 1 receive on rail 1 (node1/en4, queue pair 19; 2 posted, 1 filled) that "
+      "no send will fill: rank 0 has none outstanding (it sent 1)");
+}
+
+TEST(Diagnosis, AReceiveWhoseSendIsOutstandingIsNoneOfThose) {
+  Yard yard;
+  yard.connect(0);
+  yard.pair(1, 0).receives_posted = 1;
+  yard.pair(0, 0).sends_posted = 1;
+  EXPECT_EQ(yard.diagnose().verdict, "stuck");
+}
+
+TEST(Diagnosis, MessageDropped) {
+  Yard yard;
+  yard.connect(0);
+  auto& pair = yard.pair(1, 0);
+  pair.receives_posted = 4;
+  pair.dropped_no_receive = 4;
+  pair.dropped_at_ns = 1'000'000;
+  pair.receive_posted_after_drop_ns = 1'250'000;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "message-dropped-no-receive");
+  EXPECT_THAT(found.headline,
+              HasSubstr("a receive was posted 250 us after the last of them arrived"));
+  EXPECT_THAT(found.names, IsSupersetOf({"rank 0", "rank 1", "node1/en3"}));
+}
+
+TEST(Diagnosis, ReceiverNotReady) {
+  Yard yard;
+  yard.connect(0);
+  yard.pair(0, 0).completions_in_error = 1;
+  yard.pair(0, 0).last_error = "IBV_WC_RNR_RETRY_EXC_ERR";
+  EXPECT_EQ(yard.diagnose().verdict, "receiver-not-ready");
+}
+
+TEST(Diagnosis, ReceiverNotReadyFromTheRanksError) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(0, "completion-error", "IBV_WC_RNR_RETRY_EXC_ERR");
+  yard.fail(1, "side-channel-lost");
+  EXPECT_EQ(yard.diagnose().verdict, "receiver-not-ready");
+}
+
+TEST(Diagnosis, FrameCountMismatch) {
+  Yard yard;
+  yard.connect(0);
+  yard.pair(1, 0).frame_mismatches = 1;
+  EXPECT_EQ(yard.diagnose().verdict, "frame-count-mismatch");
+}
+
+TEST(Diagnosis, CompletionError) {
+  Yard yard;
+  yard.connect(0);
+  yard.pair(1, 0).completions_in_error = 1;
+  yard.pair(1, 0).last_error = "IBV_WC_LOC_LEN_ERR";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "completion-error");
+  EXPECT_THAT(found.headline, HasSubstr("IBV_WC_LOC_LEN_ERR"));
+}
+
+TEST(Diagnosis, ContextLimit) {
+  Yard yard;
+  auto& process = yard.process(0);
+  process.activity = fabric::Activity::blocked;
+  process.verb = "ibv_open_device";
+  process.blocked_device = 0;
+  fabric::ContextView context;
+  context.process = 0;
+  context.device = 0;
+  yard.snapshot().contexts.push_back(context);
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "context-limit");
+  EXPECT_EQ(
+      found.headline,
+      "rank 0 (pid 100) waits in ibv_open_device for node0/en3, which allows 1 context and is "
+      "held by rank 0 (pid 100), the waiter itself");
+  EXPECT_THAT(found.names, IsSupersetOf({"en3", "node0/en3", "rank 0"}));
+}
+
+TEST(Diagnosis, PeerDead) {
+  Yard yard;
+  yard.connect(0);
+  yard.end(1, 9);
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "peer-dead");
+  EXPECT_THAT(found.headline, HasSubstr("rank 1 (pid 101) was ended by signal 9"));
+}
+
+TEST(Diagnosis, PeerDeadOutweighsTheErrorsOfSurvivors) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.end(1, 9);
+  yard.fail(0, "deadline-exceeded");
+  EXPECT_EQ(yard.diagnose().verdict, "peer-dead");
+}
+
+// A rank that ended well is not dead: who waits for it waits for too much.
+TEST(Diagnosis, FinishedRankIsNotDead) {
+  Yard yard;
+  yard.rank(0).alive = false;
+  yard.rank(0).finished = true;
+  yard.rank(0).exit = 0;
+  yard.connect(0);
+  yard.pair(1, 0).receives_posted = 1;
+  EXPECT_EQ(yard.diagnose().verdict, "receive-never-filled");
+}
+
+TEST(Diagnosis, PeerStopped) {
+  Yard yard;
+  yard.rank(1).stopped = true;
+  EXPECT_EQ(yard.diagnose().verdict, "peer-stopped");
+}
+
+TEST(Diagnosis, VerdictsOfErrorsByName) {
+  for (const char* code :
+       {"limit-reached", "side-channel-lost", "mismatched-collectives", "completion-error"}) {
+    Yard yard;
+    yard.evidence.stuck = false;
+    yard.fail(0, code);
+    EXPECT_EQ(yard.diagnose().verdict, code);
+  }
+}
+
+// The first cause counts, not the loss of the side channel that it brings to the others.
+TEST(Diagnosis, AnErrorThatFollowsAnotherIsNotTheCause) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(0, "side-channel-lost");
+  yard.fail(1, "limit-reached");
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "limit-reached");
+  EXPECT_THAT(found.names, Contains("rank 1"));
+}
+
+TEST(Diagnosis, ExitCode) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  for (int rank : {0, 1}) {
+    yard.rank(rank).alive = false;
+    yard.rank(rank).finished = rank == 0;
+    yard.rank(rank).exit = rank * 3;
+  }
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "error");
+  EXPECT_EQ(found.headline, "rank 1 exited with code 3");
+}
+
+TEST(Diagnosis, StuckTellsWhatEachWaitsFor) {
+  Yard yard;
+  yard.rank(0).place = "barrier, iteration 2";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "stuck");
+  EXPECT_THAT(found.details, Contains("rank 0 (in barrier, iteration 2) polls in vain"));
+}
+
+}  // namespace
+}  // namespace railyard::harness

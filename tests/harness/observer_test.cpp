@@ -1,0 +1,204 @@
+// When a run is stuck, and when it only looks so.
+#include "observer/observer.h"
+
+#include <gtest/gtest.h>
+
+namespace railyard::harness {
+namespace {
+
+using fabric::Activity;
+
+constexpr int64_t kMs = 1'000'000;
+
+// Two ranks, looked at every 2 ms; `each` changes the look before it is shown.
+class Watch {
+ public:
+  Watch() {
+    for (int rank = 0; rank < 2; ++rank) {
+      fabric::ProcessView process;
+      process.index = process.node = rank;
+      process.pid = 100 + rank;
+      process.alive = true;
+      process.activity = Activity::polling;
+      look.snapshot.processes.push_back(process);
+      RankLook entry;
+      entry.rank = rank;
+      entry.pid = process.pid;
+      entry.state.kind = ProcessState::Kind::running;
+      look.ranks.push_back(entry);
+    }
+  }
+
+  fabric::ProcessView& process(int rank) {
+    return look.snapshot.processes[static_cast<size_t>(rank)];
+  }
+  RankLook& rank(int rank) { return look.ranks[static_cast<size_t>(rank)]; }
+
+  // Milliseconds until the verdict, or -1 when there is none within `limit_ms`.
+  template <typename Each>
+  int64_t stuck_after(int64_t limit_ms, Each each) {
+    for (int64_t ms = 0; ms <= limit_ms; ms += 2) {
+      look.now_ns = look.snapshot.now_ns = ms * kMs;
+      each(ms);
+      if (observer.look(look).stuck) return ms;
+    }
+    return -1;
+  }
+
+  void poll(int rank) { process(rank).empty_polls += 1000; }
+  void sleep_in_socket(int who) {
+    process(who).activity = Activity::elsewhere;
+    rank(who).state.kind = ProcessState::Kind::sleeping;
+    rank(who).state.waits = true;
+  }
+
+  Observer observer;
+  Look look;
+};
+
+TEST(Observer, TwoPollers) {
+  Watch watch;
+  int64_t at = watch.stuck_after(1000, [&](int64_t) {
+    watch.poll(0);
+    watch.poll(1);
+  });
+  EXPECT_GE(at, 30);
+  EXPECT_LE(at, 50);
+}
+
+TEST(Observer, ProgressIsNotStuck) {
+  Watch watch;
+  EXPECT_EQ(watch.stuck_after(1000,
+                              [&](int64_t ms) {
+                                watch.poll(0);
+                                watch.poll(1);
+                                if (ms % 20 == 0) ++watch.look.snapshot.activity;
+                              }),
+            -1);
+}
+
+TEST(Observer, AMessageInFlightIsNotStuck) {
+  Watch watch;
+  watch.look.snapshot.in_flight = 1;
+  EXPECT_EQ(watch.stuck_after(1000,
+                              [&](int64_t) {
+                                watch.poll(0);
+                                watch.poll(1);
+                              }),
+            -1);
+}
+
+TEST(Observer, AFaultToComeIsNotStuck) {
+  Watch watch;
+  watch.look.timers = true;
+  EXPECT_EQ(watch.stuck_after(1000,
+                              [&](int64_t) {
+                                watch.poll(0);
+                                watch.poll(1);
+                              }),
+            -1);
+}
+
+TEST(Observer, APollerThatGotNoProcessorIsNotStuck) {
+  Watch watch;
+  EXPECT_EQ(watch.stuck_after(1000, [&](int64_t) { watch.poll(0); }), -1);
+}
+
+TEST(Observer, ComputingIsNotStuck) {
+  Watch watch;
+  watch.process(1).activity = Activity::elsewhere;
+  EXPECT_EQ(watch.stuck_after(3000,
+                              [&](int64_t) {
+                                watch.poll(0);
+                                watch.rank(1).state.cpu_ns += 2 * kMs;
+                              }),
+            -1);
+}
+
+TEST(Observer, SleepingForATimeIsNotStuck) {
+  Watch watch;
+  watch.sleep_in_socket(1);
+  watch.rank(1).state.waits = false;
+  EXPECT_EQ(watch.stuck_after(3000, [&](int64_t) { watch.poll(0); }), -1);
+}
+
+TEST(Observer, APageThatSaysComputingIsBelieved) {
+  Watch watch;
+  watch.rank(1).computing = true;
+  EXPECT_EQ(watch.stuck_after(1000,
+                              [&](int64_t) {
+                                watch.poll(0);
+                                watch.poll(1);
+                              }),
+            -1);
+}
+
+TEST(Observer, APollerAndOneInASocket) {
+  Watch watch;
+  watch.sleep_in_socket(1);
+  int64_t at = watch.stuck_after(1000, [&](int64_t) { watch.poll(0); });
+  EXPECT_GE(at, 150);
+  EXPECT_LT(at, 200);
+}
+
+TEST(Observer, RetriesInStartUpAreNotStuck) {
+  Watch watch;
+  watch.process(0).activity = Activity::blocked;
+  watch.sleep_in_socket(1);
+  watch.rank(1).starting = true;
+  EXPECT_EQ(watch.stuck_after(3000,
+                              [&](int64_t ms) {
+                                if (ms % 100 == 0) ++watch.rank(1).state.wakeups;
+                              }),
+            -1);
+}
+
+TEST(Observer, BlockedVerbs) {
+  Watch watch;
+  watch.process(0).activity = watch.process(1).activity = Activity::blocked;
+  EXPECT_LE(watch.stuck_after(1000, [](int64_t) {}), 50);
+}
+
+TEST(Observer, StoppedRank) {
+  Watch watch;
+  watch.process(1).activity = Activity::elsewhere;
+  watch.rank(1).state.kind = ProcessState::Kind::stopped;
+  EXPECT_LE(watch.stuck_after(1000, [&](int64_t) { watch.poll(0); }), 50);
+}
+
+TEST(Observer, NobodyInTheFabricTakesLonger) {
+  Watch watch;
+  watch.sleep_in_socket(0);
+  watch.sleep_in_socket(1);
+  int64_t at = watch.stuck_after(3000, [](int64_t) {});
+  EXPECT_GE(at, 1000);
+}
+
+TEST(Observer, OneRankLeft) {
+  Watch watch;
+  watch.rank(1).alive = false;
+  EXPECT_LE(watch.stuck_after(1000, [&](int64_t) { watch.poll(0); }), 50);
+}
+
+TEST(Observer, NobodyLeft) {
+  Watch watch;
+  watch.rank(0).alive = watch.rank(1).alive = false;
+  EXPECT_EQ(watch.stuck_after(1000, [](int64_t) {}), -1);
+}
+
+TEST(Observer, SaysSinceWhen) {
+  Watch watch;
+  watch.process(1).progress_at_ns = 5 * kMs;
+  Observer::Decision decision;
+  for (int64_t ms = 6; !decision.stuck && ms < 100; ms += 2) {
+    watch.poll(0);
+    watch.poll(1);
+    watch.look.now_ns = ms * kMs;
+    decision = watch.observer.look(watch.look);
+  }
+  EXPECT_TRUE(decision.stuck);
+  EXPECT_EQ(decision.since_ns, 5 * kMs);
+}
+
+}  // namespace
+}  // namespace railyard::harness
