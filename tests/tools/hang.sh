@@ -12,6 +12,7 @@ mkdir "$work/tmp"
 TMPDIR="$work/tmp" "$railyard" run "$work/hang.json" > "$work/out" 2>&1 &
 runner=$!
 
+runs() { ls "$work/tmp" | grep ^railyard-run; }
 ranks() { pgrep -f "$mark" | grep -v "^$runner\$" | wc -l; }
 fail() { echo "$1"; cat "$work/out"; exit 1; }
 

@@ -6,5 +6,5 @@ code=$?
 [ $code -eq 130 ] || fail "exit $code"
 grep -q interrupted "$work/out" || fail "nothing was said"
 [ "$(ranks)" -eq 0 ] || fail "ranks live"
-[ -z "$(ls "$work/tmp")" ] || fail "files are left"
+[ -z "$(runs)" ] || fail "files are left"
 [ -z "$segment" ] || [ ! -e "/dev/shm/${segment#/}" ] || fail "the segment is left"
