@@ -56,8 +56,7 @@ RAILYARD_VERB void ibv_copy_qp_attr_from_kern(struct ibv_qp_attr* dst,
   dst->rnr_retry = src->rnr_retry;
   dst->alt_port_num = src->alt_port_num;
   dst->alt_timeout = src->alt_timeout;
-  // The state comes last in both: a program may look at it first.
-  dst->qp_state = static_cast<ibv_qp_state>(src->qp_state);
+  // qp_state stays what the caller wants to move to; librdmacm sets it before it asks for the rest.
 }
 
 RAILYARD_VERB void ibv_copy_path_rec_from_kern(struct ibv_sa_path_rec* dst,

@@ -45,7 +45,10 @@ RAILYARD_VERB int ibv_read_sysfs_file(const char* dir, const char* file, char* b
   }
   auto end = static_cast<size_t>(length);
   if (end > 0 && buf[end - 1] == '\n') --end;
-  if (end == size) --end;  // the text fills the buffer: its last character makes room for the end
+  if (end == size) {  // a text that is cut off is no value
+    errno = EMSGSIZE;
+    return -1;
+  }
   buf[end] = '\0';
   return static_cast<int>(end);
 }

@@ -21,3 +21,13 @@ else()
            COMMAND ${CMAKE_COMMAND} -E echo "skipped: ib_send_lat (package perftest) is not installed")
   set_tests_properties(simulator.abi.bind_now PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: ")
 endif()
+
+add_executable(railyard-abi-tests abi_agreement_test.cpp)
+railyard_target(railyard-abi-tests)
+target_include_directories(railyard-abi-tests SYSTEM PRIVATE ${RAILYARD_VERBS_INCLUDE})
+target_compile_definitions(railyard-abi-tests PRIVATE
+  RAILYARD_LIBRARY="$<TARGET_FILE:railyard-ibverbs>"
+  RAILYARD_ARCHITECTURE="${CMAKE_LIBRARY_ARCHITECTURE}")
+target_link_libraries(railyard-abi-tests PRIVATE GTest::gtest_main ${CMAKE_DL_LIBS})
+add_dependencies(railyard-abi-tests railyard-ibverbs)
+gtest_discover_tests(railyard-abi-tests TEST_PREFIX simulator.)
