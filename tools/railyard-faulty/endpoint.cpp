@@ -99,7 +99,8 @@ Endpoint::Endpoint(ibv_context* context, std::string device, const Options& opti
 
   domain_.reset(ibv_alloc_pd(context));
   if (!domain_) fail("ibv_alloc_pd", errno);
-  region_.reset(ibv_reg_mr(domain_.get(), memory, bytes, IBV_ACCESS_LOCAL_WRITE));
+  const int access = IBV_ACCESS_LOCAL_WRITE;
+  region_.reset(ibv_reg_mr(domain_.get(), memory, bytes, access));
   if (!region_) fail("ibv_reg_mr", errno);
   const auto depth = static_cast<int>(2 * options_.slots);
   completions_.reset(ibv_create_cq(context, depth, nullptr, nullptr, 0));
