@@ -1,13 +1,12 @@
 // process_state.h from /proc.
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -17,9 +16,17 @@ namespace railyard::harness {
 
 namespace {
 
+// Empty when the process is gone, at whatever moment: such a read fails half-way.
 std::string slurp(const std::string& path) {
-  std::ifstream stream(path);
-  return {std::istreambuf_iterator<char>(stream), {}};
+  std::string text;
+  int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return text;
+  char buffer[4096];
+  for (ssize_t size; (size = read(descriptor, buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(size));
+  }
+  close(descriptor);
+  return text;
 }
 
 std::vector<std::string> entries(const std::string& directory) {
