@@ -66,8 +66,9 @@ void Engine::open(const std::vector<int>& peers, int rails) {
       memory += plan.bytes();
     }
   }
-  for (const auto& rail : rails_)
+  for (const auto& rail : rails_) {
     links_[static_cast<size_t>(rail->peer())].rails.push_back(rail.get());
+  }
   for (Link& link : links_) {
     std::sort(link.rails.begin(), link.rails.end(),
               [](const Rail* a, const Rail* b) { return a->index() < b->index(); });

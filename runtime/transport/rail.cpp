@@ -90,8 +90,11 @@ Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queu
       large_receives_at_(small_sends_at_ + small_slots_ * kSmallBytes),
       large_sends_at_(large_receives_at_ + large_slots_ * large_bytes_) {
   VerbPlace where = place();
-  QueueDepth depth{small_slots_, small_slots_};
-  small_.emplace(device_, queue, transport, depth, where);
+  auto ask = [&](uint32_t depth) {
+    depth = std::min(depth, device_->max_depth());
+    return QueueDepth{depth, depth};
+  };
+  small_.emplace(device_, queue, transport, ask(small_slots_), where);
   auto fit = [&](uint32_t slots, uint32_t unit, QueueDepth granted, uint32_t least) {
     uint32_t room = std::min(granted.send, granted.receive) / unit;
     if (room >= least) return std::min(slots, room);
@@ -107,8 +110,7 @@ Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queu
   small_slots_ = fit(small_slots_, 1, small_->granted(), kControlCredits + 2);
   if (large_slots_ == 0) return;
   uint32_t unit = device_->depth_of(large_bytes_);
-  large_.emplace(device_, queue, transport, QueueDepth{large_slots_ * unit, large_slots_ * unit},
-                 where);
+  large_.emplace(device_, queue, transport, ask(large_slots_ * unit), where);
   large_slots_ = fit(large_slots_, unit, large_->granted(), 1);
 }
 

@@ -119,6 +119,7 @@ std::shared_ptr<Device> Device::open(const std::string& name, std::chrono::milli
                      opened.error_number == EBUSY ? "another process holds the device" : "");
   }
   std::shared_ptr<Device> device(new Device(name, opened.context));
+  device->read_limits();
   device->read_port();
   device->find_gid();
   errno = 0;
@@ -137,6 +138,14 @@ Device::Device(std::string name, ibv_context* context)
 Device::~Device() {
   if (domain_) library().dealloc_pd(domain_);
   library().close_device(context_);
+}
+
+void Device::read_limits() {
+  ibv_device_attr limits{};
+  if (int error = errno_of(library().query_device(context_, &limits))) {
+    throw verb_error(ErrorCode::device, "ibv_query_device", error, {name_});
+  }
+  max_depth_ = static_cast<uint32_t>(std::max(limits.max_qp_wr, 1));
 }
 
 void Device::read_port() {

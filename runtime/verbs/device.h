@@ -36,6 +36,9 @@ class Device {
   ibv_mtu mtu() const { return port_.active_mtu; }
   uint32_t max_message_bytes() const { return port_.max_msg_sz; }
 
+  // The deepest queue that may be asked for, in the unit of depth_of.
+  uint32_t max_depth() const { return max_depth_; }
+
   // How many queue pairs this process has on the device.
   std::atomic<int>& queue_pairs() { return queue_pairs_; }
 
@@ -45,12 +48,14 @@ class Device {
 
  private:
   Device(std::string name, ibv_context* context);
+  void read_limits();
   void read_port();
   void find_gid();
 
   std::string name_;
   ibv_context* context_ = nullptr;
   ibv_pd* domain_ = nullptr;
+  uint32_t max_depth_ = 0;
   ibv_port_attr port_{};
   PortAddress address_;
   std::atomic<int> queue_pairs_{0};

@@ -20,6 +20,7 @@ Library load() {
   table.get_device_name = &::ibv_get_device_name;
   table.open_device = &::ibv_open_device;
   table.close_device = &::ibv_close_device;
+  table.query_device = &::ibv_query_device;
   // The library writes an older and shorter ibv_port_attr under a type of its own.
   table.query_port =
       reinterpret_cast<decltype(table.query_port)>(reinterpret_cast<void*>(&(::ibv_query_port)));
@@ -73,6 +74,7 @@ Library load() {
   find(handle, "ibv_get_device_name", table.get_device_name);
   find(handle, "ibv_open_device", table.open_device);
   find(handle, "ibv_close_device", table.close_device);
+  find(handle, "ibv_query_device", table.query_device);
   find(handle, "ibv_query_port", table.query_port);
   find(handle, "ibv_query_gid", table.query_gid);
   find(handle, "ibv_alloc_pd", table.alloc_pd);

@@ -18,6 +18,7 @@ struct Library {
   const char* (*get_device_name)(ibv_device* device);
   ibv_context* (*open_device)(ibv_device* device);
   int (*close_device)(ibv_context* context);
+  int (*query_device)(ibv_context* context, ibv_device_attr* attributes);
   int (*query_port)(ibv_context* context, uint8_t port, ibv_port_attr* attributes);
   int (*query_gid)(ibv_context* context, uint8_t port, int index, ibv_gid* gid);
   ibv_pd* (*alloc_pd)(ibv_context* context);

@@ -87,13 +87,70 @@ INSTANTIATE_TEST_SUITE_P(
                     Place{"connectx", "ring", 4}),
     test_name);
 
+const std::vector<std::string> kAllSorts = {"sums_of:4:4032:4036:20000:70000:300000:2000000",
+                                            "move:0:1:100000:5", "move:1:0:10:100", "barrier",
+                                            "all_sum:bfloat16:5000:100"};
+
+void expect_all_sorts(Yard& yard) {
+  for (const char* backend : {"mesh", "ring"}) {
+    yard.backend(backend);
+    for (const Outcome& outcome : yard.run(kAllSorts)) {
+      EXPECT_TRUE(outcome.ok()) << backend << " exit " << outcome.exit_code << "\n"
+                                << outcome.output;
+    }
+  }
+}
+
 // macOS 26.2 takes one frame per message.
-TEST(AllSumOfSingleFrames, AreRight) {
+TEST(Devices, ThatTakeSingleFrames) {
   Yard yard("apple-thunderbolt5", 3);
   yard.set("RAILYARD_MAX_MESSAGE_BYTES", "4096");
-  for (const Outcome& outcome :
-       yard.run({"all_sum:float32:100000:3", "move:0:1:100000", "barrier"})) {
+  expect_all_sorts(yard);
+}
+
+// ds4#1024: unreliable connections that drop a message without a receive, and say nothing.
+TEST(Devices, ThatDropWhatNoReceiveWaitsFor) {
+  Yard yard("connectx", 3, 1, R"({"rules": {"transports": {"is": ["UC"]}}})");
+  expect_all_sorts(yard);
+}
+
+TEST(Devices, ThatGrantTheDepthThatWasAskedAndNoMore) {
+  Yard yard("apple-thunderbolt5", 3, 1, R"({"rules": {"min_granted": {"is": 1}}})");
+  expect_all_sorts(yard);
+}
+
+TEST(Devices, WithShallowQueues) {
+  Yard yard("apple-thunderbolt5", 3, 1,
+            R"({"rules": {"min_granted": {"is": 1}, "max_requests": {"is": 100}}})");
+  expect_all_sorts(yard);
+}
+
+// mlx#3467
+TEST(Devices, WithLinkLocalAddressesOnly) {
+  Yard yard("apple-thunderbolt5", 3, 1, R"({"rules": {"ipv4_gid": {"is": false}}})");
+  expect_all_sorts(yard);
+}
+
+TEST(Devices, WithoutLimits) {
+  Yard yard("permissive", 3);
+  expect_all_sorts(yard);
+}
+
+// One context per device (mlx#3245): a second group must share the first one's.
+TEST(Groups, TwoOfAProcessShareItsDevices) {
+  Yard yard("apple-thunderbolt5", 2);
+  std::string second = "second:" + std::to_string(free_port());
+  for (const Outcome& outcome : yard.run({"all_sum:int32:100:1", second, "all_sum:int32:100:1"})) {
     EXPECT_TRUE(outcome.ok()) << outcome.output;
+  }
+}
+
+TEST(Groups, CallsFromSeveralThreadsAreSerialised) {
+  for (const char* backend : {"mesh", "ring"}) {
+    Yard yard("apple-thunderbolt5", 3);
+    for (const Outcome& outcome : yard.backend(backend).run({"threads:4:30", "barrier"})) {
+      EXPECT_TRUE(outcome.ok()) << outcome.output;
+    }
   }
 }
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cerrno>
+#include <thread>
+
 #include "yard.h"
 
 namespace railyard::test {
@@ -103,6 +106,18 @@ TEST(Failure, ShortStopIsSurvived) {
   std::this_thread::sleep_for(milliseconds(300));
   kill(yard.ranks().pid(1), SIGCONT);
   for (const Outcome& outcome : yard.ranks().wait()) EXPECT_TRUE(outcome.ok()) << outcome.output;
+}
+
+// mlx#4530: every rank's error names the first failing rank and its reason.
+TEST(Failure, VerbThatFailsIsToldToAll) {
+  Yard yard("apple-thunderbolt5", 3);
+  yard.fabric().arm({.verb = "ibv_post_send", .node = 1, .nth = 40, .error_number = EIO});
+  yard.start({kForEver});
+  for (const Outcome& outcome : yard.ranks().wait()) {
+    EXPECT_EQ(outcome.code, "device") << outcome.output;
+    EXPECT_EQ(outcome.fields.at("operation"), "all_sum");
+    EXPECT_THAT(outcome.output, HasSubstr("ibv_post_send failed: Input/output error (errno 5)"));
+  }
 }
 
 TEST(Failure, AbortEndsTheOperationOnAllRanks) {

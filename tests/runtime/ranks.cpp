@@ -33,7 +33,7 @@ void parse_error(Outcome& outcome) {
 
 }  // namespace
 
-Ranks::~Ranks() {
+void Ranks::forget() {
   for (Process& process : processes_) {
     if (!process.reaped) {
       kill(process.pid, SIGKILL);
@@ -42,6 +42,7 @@ Ranks::~Ranks() {
     close(process.input);
     close(process.output);
   }
+  processes_.clear();
 }
 
 void Ranks::start(const std::string& program, const std::vector<std::string>& arguments,

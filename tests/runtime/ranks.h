@@ -29,9 +29,12 @@ struct Outcome {
 class Ranks {
  public:
   Ranks() = default;
-  ~Ranks();  // ends those that still run
+  ~Ranks() { forget(); }
   Ranks(const Ranks&) = delete;
   Ranks& operator=(const Ranks&) = delete;
+
+  // Ends those that still run; the next one started is rank 0.
+  void forget();
 
   // Starts `program` as the next rank, with these variables over the test's own.
   void start(const std::string& program, const std::vector<std::string>& arguments,

@@ -2,12 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "yard.h"
 
 namespace railyard::test {
 namespace {
 
 using std::chrono::milliseconds;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 TEST(Start, MissingRankIsNamed) {
@@ -63,6 +66,20 @@ TEST(Start, CrossedCablesAreRefusedAtTheFirstConnection) {
   for (const Outcome& outcome : yard.run({"barrier"})) {
     EXPECT_EQ(outcome.code, "peer-unreachable") << outcome.output;
     EXPECT_THAT(outcome.output, HasSubstr("rdma_en"));
+  }
+}
+
+// mlx#3245: Apple's driver never returns from opening a device that somebody else holds.
+TEST(Start, DeviceThatNeverOpensIsNamed) {
+  Yard yard("apple-thunderbolt5", 2);
+  yard.fabric().arm(
+      {.verb = "ibv_open_device", .node = 1, .action = fabric::VerbFault::Action::block});
+  for (const Outcome& outcome : yard.bootstrap_deadline_ms(700).run({"barrier"})) {
+    EXPECT_NE(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.code, AnyOf("limit-reached", "deadline-exceeded")) << outcome.output;
+    EXPECT_THAT(outcome.output, AnyOf(HasSubstr("rdma_en2: ibv_open_device has not returned"),
+                                      HasSubstr("rank 1 did not come to exchange addresses")));
+    EXPECT_LT(outcome.took, milliseconds(5000));
   }
 }
 

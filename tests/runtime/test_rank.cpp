@@ -7,13 +7,15 @@
 //   digest:COUNT                           prints a digest of a float32 sum whose order matters
 //   barrier[:REPEAT]
 //   move:A:B:BYTES[:REPEAT]                rank A sends, rank B receives and checks
+//   threads:N:REPEAT                       N threads sum at the same time
+//   second:PORT                            a second group on the same devices, beside the first
 //   mismatch:R:KIND                        rank R does something else than the others
 //   die:R   stop:R   sleep:R:MS   abort:R:MS   (for one rank; R = -1: all)
 //   say:TEXT   wait                        prints a line; waits for one on standard input
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -57,6 +59,8 @@ class Steps {
     if (what == "digest") return digest();
     if (what == "barrier") return repeat(1, [&](int) { group_.barrier(); });
     if (what == "move") return move();
+    if (what == "threads") return threads();
+    if (what == "second") return second();
     if (what == "mismatch") return mismatch();
     if (what == "say") return say(parts_[1]);
     if (what == "wait") return wait();
@@ -146,6 +150,34 @@ class Steps {
         }
       }
     });
+  }
+
+  void threads() {
+    std::vector<std::thread> workers;
+    std::atomic<int> wrong{0};
+    for (int i = 0; i < number(1); ++i) {
+      workers.emplace_back([this, &wrong] {
+        for (int round = 0; round < number(2); ++round) {
+          std::vector<int32_t> data(5000, group_.rank() + 1);
+          group_.all_sum(data.data(), data.data(), data.size() * 4, Dtype::Int32);
+          int32_t expected = group_.size() * (group_.size() + 1) / 2;
+          for (int32_t value : data) wrong += value != expected;
+        }
+      });
+    }
+    for (std::thread& worker : workers) worker.join();
+    if (wrong > 0) throw WrongData("threads got each other's data");
+  }
+
+  void second() {
+    Config config = *Config::from_environment();
+    config.coordinator = "127.0.0.1:" + parts_[1];
+    std::unique_ptr<Group> group = Group::create(config);
+    Steps steps(*group);
+    for (int i = 0; i < 10; ++i) {
+      steps.run("all_sum:float32:50000:1");
+      sum_once(Dtype::Float32, 4000, false);
+    }
   }
 
   void mismatch() {

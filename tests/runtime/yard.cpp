@@ -73,6 +73,7 @@ void Yard::start_rank(int rank, const std::vector<std::string>& steps) {
 }
 
 Ranks& Yard::start(const std::vector<std::string>& steps) {
+  ranks_.forget();
   for (int rank = 0; rank < nodes_; ++rank) start_rank(rank, steps);
   return ranks_;
 }
