@@ -98,8 +98,9 @@ Process::Process(const Launch& launch) : impl_(std::make_unique<Impl>()) {
 Process::~Process() {
   if (!impl_ || impl_->ending) return;
   signal(SIGKILL);
-  // Boost's handle reaps the process itself.
-  impl_->process = bp::process(context());
+  boost::system::error_code error;
+  impl_->process.terminate(error);
+  impl_->process.detach();
   Guard::start().forget(impl_->pid);
 }
 
@@ -107,13 +108,6 @@ Process::Process(Process&&) noexcept = default;
 Process& Process::operator=(Process&&) noexcept = default;
 
 pid_t Process::pid() const { return impl_->pid; }
-
-bool Process::exited_unreaped() const {
-  if (impl_->ending) return false;
-  siginfo_t info{};
-  return waitid(P_PID, static_cast<id_t>(impl_->pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-         info.si_pid == impl_->pid;
-}
 
 std::optional<Ending> Process::ending() {
   if (impl_->ending) return impl_->ending;

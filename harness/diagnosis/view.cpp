@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace railyard::harness {
 
@@ -57,14 +58,14 @@ int View::peer_rank_of(const fabric::QueuePairView& pair) const {
 }
 
 int View::rail_of(const fabric::QueuePairView& pair) const {
-  int rail = 0;
+  std::set<int> lower;  // several queue pairs may share a port
   for (const fabric::QueuePairView& other : snapshot_.queue_pairs) {
-    if (other.process == pair.process && other.number < pair.number &&
+    if (other.process == pair.process && port_of(other) < port_of(pair) &&
         peer_rank_of(other) == peer_rank_of(pair)) {
-      ++rail;
+      lower.insert(port_of(other));
     }
   }
-  return rail;
+  return static_cast<int>(lower.size());
 }
 
 int View::cable_of_port(int port) const {

@@ -1,6 +1,7 @@
 // A snapshot with the questions that the rules ask of it.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class View {
   const RankEvidence* rank(int rank) const;
   int port_of(const fabric::QueuePairView& pair) const;
   int peer_rank_of(const fabric::QueuePairView& pair) const;
-  // The queue pair's place among those of its process that lead to the same rank.
+  // The port's place among those over which the process talks to the same rank.
   int rail_of(const fabric::QueuePairView& pair) const;
 
   int cable_of_port(int port) const;

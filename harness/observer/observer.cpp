@@ -21,17 +21,25 @@ constexpr int kGrownLooks = 3;
 constexpr int64_t kQuietOutside = 150 * kMillisecond;
 // Nobody is in the fabric at all: nothing but the system's word says that it waits.
 constexpr int64_t kQuietUnseen = 1000 * kMillisecond;
-// A rank that only keeps its side channel alive uses less of a processor than this.
-constexpr int64_t kIdleShare = 500;  // one part in
+// A rank that only keeps its side channel alive uses less of a processor than this: one part in so
+// many, and what a wake-up or two cost.
+constexpr int64_t kIdleShare = 500;
+constexpr uint64_t kIdleWork = 200'000;  // nanoseconds
 
-enum class Kind { running, fabric, outside };
+enum class Kind {
+  running,  // will go on by itself
+  fabric,   // the fabric says that it waits, or it is stopped
+  outside,  // sleeps until another process does something
+  waking,   // is about to run or runs: its use of the processor tells
+};
 
 Kind kind_of(const RankLook& rank, const ProcessView* view) {
   if (rank.state.kind == ProcessState::Kind::stopped) return Kind::fabric;
   if (rank.computing) return Kind::running;
   if (view && view->activity == Activity::blocked) return Kind::fabric;
   if (view && view->activity == Activity::polling) return Kind::fabric;
-  return rank.state.waits ? Kind::outside : Kind::running;
+  if (rank.state.waits) return Kind::outside;
+  return rank.state.kind == ProcessState::Kind::running ? Kind::waking : Kind::running;
 }
 
 }  // namespace
@@ -88,6 +96,13 @@ void Observer::restart(const Look& now) {
   }
 }
 
+bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet) {
+  uint64_t used = rank.state.cpu_ns - seen.cpu_ns;
+  // In start-up a rank that woke up at all may have tried again; later, small beats are usual.
+  if (rank.starting) return used > 0 || rank.state.wakeups != seen.wakeups;
+  return used > std::max(kIdleWork, static_cast<uint64_t>(quiet / kIdleShare));
+}
+
 Observer::Decision Observer::look(const Look& now) {
   if (changed(now)) {
     restart(now);
@@ -113,16 +128,14 @@ Observer::Decision Observer::look(const Look& now) {
           if (seen.grown < kGrownLooks) sure = false;
         }
         break;
-      case Kind::outside: {
+      case Kind::waking:
+        // On a busy machine a beat of its side channel may take many looks to pass.
+        sure = false;
+        [[fallthrough]];
+      case Kind::outside:
         ++outside;
-        // In start-up a rank that woke up at all may have tried again; later, small beats are
-        // usual.
-        uint64_t allowed = rank.starting ? 0 : static_cast<uint64_t>(quiet / kIdleShare);
-        bool worked = rank.state.cpu_ns - seen.cpu_ns > allowed ||
-                      (rank.starting && rank.state.wakeups != seen.wakeups);
-        if (worked) all_wait = false;
+        if (worked(rank, seen, quiet)) all_wait = false;
         break;
-      }
     }
   }
   if (!all_wait) {

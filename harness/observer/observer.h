@@ -57,6 +57,7 @@ class Observer {
     uint64_t wakeups = 0;
   };
 
+  static bool worked(const RankLook& rank, const Seen& seen, int64_t quiet);
   void restart(const Look& now);
   bool changed(const Look& now) const;
 

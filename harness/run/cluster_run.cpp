@@ -24,6 +24,8 @@ namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kLook = 2 * kMillisecond;
+constexpr int64_t kLongestLook = 10 * kMillisecond;
+constexpr int64_t kLookShare = 30;                    // of a processor, one part in so many
 constexpr int64_t kTermination = 200 * kMillisecond;  // between SIGTERM and SIGKILL
 constexpr int64_t kLongestRun = 50'000 * kMillisecond;
 constexpr int64_t kGrace = 1000 * kMillisecond;  // beyond "within", to see how it ends
@@ -33,6 +35,12 @@ constexpr size_t kTraceEvents = 4;  // per process
 void pause_for(int64_t ns) {
   timespec time{ns / 1'000'000'000, ns % 1'000'000'000};
   nanosleep(&time, nullptr);
+}
+
+int64_t cpu_ns() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
 }
 
 int open_file(const std::string& path, int flags) {
@@ -304,9 +312,9 @@ RunReport ClusterRun::run() {
   for (size_t i = 0; i < ranks_.size(); ++i)
     report_.ranks.emplace_back().rank = static_cast<int>(i);
   start_ranks();
-  while (step() && !end_now_) {
+  for (int64_t before = cpu_ns(); step() && !end_now_; before = cpu_ns()) {
     // Looking must not take the processors from those who are looked at.
-    pause_for(kLook);
+    pause_for(std::clamp((cpu_ns() - before) * kLookShare, kLook, kLongestLook));
   }
   // A run that is ended by force is judged by its last moment, not by the killing.
   if (end_now_ && !report_.was_stuck) {

@@ -141,6 +141,21 @@ TEST(Observer, APollerAndOneInASocket) {
   EXPECT_LT(at, 200);
 }
 
+// Small beats, and a busy machine on which the rank is found runnable for a while.
+TEST(Observer, BeatsOfASideChannelAreNoWork) {
+  Watch watch;
+  watch.sleep_in_socket(1);
+  int64_t at = watch.stuck_after(1000, [&](int64_t ms) {
+    watch.poll(0);
+    bool beats = ms % 50 < 10;
+    watch.rank(1).state.kind = beats ? ProcessState::Kind::running : ProcessState::Kind::sleeping;
+    watch.rank(1).state.waits = !beats;
+    if (ms % 50 == 0) watch.rank(1).state.cpu_ns += 40'000;
+  });
+  EXPECT_GE(at, 150);
+  EXPECT_LT(at, 200);
+}
+
 TEST(Observer, RetriesInStartUpAreNotStuck) {
   Watch watch;
   watch.process(0).activity = Activity::blocked;

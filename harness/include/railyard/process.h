@@ -36,10 +36,8 @@ class Process {
   Process& operator=(Process&&) noexcept;
 
   pid_t pid() const;
-  // How it ended, once it has; does not block. `exited_unreaped()` tells a moment earlier.
+  // How it ended, once it has; does not block.
   std::optional<Ending> ending();
-  // It has ended but still holds its pid: the fabric shows what it left.
-  bool exited_unreaped() const;
   // To its whole group.
   void signal(int number) const;
 
