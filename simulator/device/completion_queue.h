@@ -54,6 +54,7 @@ class CompletionQueue : public ibv_cq_ex {
 
   // The queue pairs whose completions come here.
   std::vector<QueuePair*> senders, receivers;
+  uint32_t shared_queues = 0;  // XRC's, whose completions come here
   uint32_t polls_without = 0;  // since one found something
   uint32_t events_taken = 0;   // by ibv_get_cq_event()
   Completion current{};        // that ibv_start_poll and ibv_next_poll show

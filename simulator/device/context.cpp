@@ -180,6 +180,8 @@ void Context::raise(ibv_event_type type, void* element) {
   event.event_type = type;
   switch (type) {
     case IBV_EVENT_CQ_ERR: event.element.cq = static_cast<ibv_cq*>(element); break;
+    case IBV_EVENT_SRQ_LIMIT_REACHED:
+    case IBV_EVENT_SRQ_ERR: event.element.srq = static_cast<ibv_srq*>(element); break;
     case IBV_EVENT_PORT_ACTIVE:
     case IBV_EVENT_PORT_ERR: event.element.port_num = 1; break;
     default: event.element.qp = static_cast<ibv_qp*>(element);

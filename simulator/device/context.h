@@ -14,6 +14,7 @@ namespace railyard::sim {
 
 class CompletionQueue;
 class QueuePair;
+class SharedReceiveQueue;
 
 struct ProtectionDomain : ibv_pd {};
 struct MemoryRegion : ibv_mr {};
@@ -71,6 +72,8 @@ class Context : public verbs_context {
   MemoryTable regions;
   std::vector<QueuePair*> queue_pairs;
   std::vector<CompletionQueue*> completion_queues;
+  std::vector<SharedReceiveQueue*> shared_queues;
+  uint32_t next_shared_queue = 1;
 
  private:
   Context(Attachment& attachment, uint32_t device, uint32_t record_index, ibv_device* face);

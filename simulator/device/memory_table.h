@@ -18,6 +18,7 @@ struct Region {
   uint64_t address = 0;  // as work requests name it
   uint64_t bytes = 0;
   std::byte* base = nullptr;  // where it is
+  bool window = false;        // a memory window: bound by requests
 
   bool covers(uint64_t from, uint64_t length) const {
     return from >= address && length <= bytes && from - address <= bytes - length;
@@ -43,6 +44,24 @@ class MemoryTable {
     region.key = (index + 1) << 8 | ++generations_[index];
     regions_[index] = region;
     return region.key;
+  }
+
+  // Gives a window the key of its latest binding, which differs in the lowest byte alone.
+  bool rekey(uint32_t key, uint32_t fresh) {
+    Region* region = find(key);
+    if (!region || key >> 8 != fresh >> 8) return false;
+    region->key = fresh;
+    generations_[(key >> 8) - 1] = static_cast<uint8_t>(fresh);
+    return true;
+  }
+
+  // Takes back a window's binding.
+  bool invalidate(uint32_t key, const ibv_pd* domain) {
+    Region* region = find(key);
+    if (!region || !region->window || region->domain != domain) return false;
+    region->access = 0;
+    region->bytes = 0;
+    return true;
   }
 
   void remove(uint32_t key) {

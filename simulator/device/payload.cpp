@@ -15,6 +15,12 @@ Pieces Pieces::listed(const std::byte* body, size_t count) {
   return pieces;
 }
 
+uint64_t Pieces::bytes() const {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < count_; ++i) sum += list_[i].iov_len;
+  return sum;
+}
+
 void Pieces::limit(uint64_t bytes) {
   size_t kept = 0;
   for (; kept < count_ && bytes > 0; ++kept) {

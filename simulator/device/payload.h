@@ -22,6 +22,7 @@ class Pieces {
   static Pieces listed(const std::byte* body, size_t count);
 
   size_t count() const { return count_; }
+  uint64_t bytes() const;
   const iovec* data() const { return list_.data(); }
 
   // Cuts the list off after `bytes`.

@@ -4,7 +4,9 @@
 
 #include <infiniband/verbs.h>
 
+#include <deque>
 #include <memory>
+#include <vector>
 
 #include "device/attachment.h"
 #include "device/completion_queue.h"
@@ -17,11 +19,18 @@
 namespace railyard::sim {
 
 class Context;
-struct Region;
 class Pieces;
+class SharedReceiveQueue;
+struct Region;
 
-// Guarded by its context's lock. Connected (RC, UC): `peer_` is the queue pair that it names, whether or
-// not that names it back.
+// The port of the fabric that an address names, or layout::kNowhere.
+int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address);
+
+// The type that a queue pair of this type talks to.
+uint32_t peer_type_of(uint32_t type);
+
+// Guarded by its context's lock. Connected types (RC, UC, XRC) talk to one peer over rings; datagram queue
+// pairs (UD) put messages into the inboxes of their receivers.
 class QueuePair : public ibv_qp_ex {
  public:
   QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex& wanted,
@@ -36,18 +45,24 @@ class QueuePair : public ibv_qp_ex {
   static QueuePair* from(ibv_qp* pair) { return reinterpret_cast<QueuePair*>(pair); }
   Context& owner() { return owner_; }
   uint32_t number() const { return number_; }
-  CompletionQueue& send_queue() { return *CompletionQueue::from(qp_base.send_cq); }
-  CompletionQueue& receive_queue() { return *CompletionQueue::from(qp_base.recv_cq); }
+  // An XRC queue pair has one or none of the two.
+  CompletionQueue* send_queue() const { return CompletionQueue::from(qp_base.send_cq); }
+  CompletionQueue* receive_queue() const { return CompletionQueue::from(qp_base.recv_cq); }
 
   // state.cpp
   int modify(const ibv_qp_attr& attributes, int mask);
   void query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const;
   void update_attention();
 
+  // multicast membership, in datagram.cpp; 0 or an errno
+  int join_group(const ibv_gid& group);
+  int leave_group(const ibv_gid& group);
+
   // sender.cpp. post_send() returns 0 or an errno, with the offending request in `bad`.
   int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
   // Writes the completions that are due; whether there were any.
   bool progress_sends();
+  bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
   // For so long as arrived messages of a finished sender may lie unread in its ring, a peer that is
   // alive is given time to read them. Without the lock.
@@ -81,11 +96,22 @@ class QueuePair : public ibv_qp_ex {
     ibv_wc_status failure;  // found when it was posted
     layout::Carriage carriage;
     bool on_wire, signaled;
-    int pieces;  // of a READ, in read_pieces_
+    int pieces;  // of a READ or an atomic operation, in read_pieces_
+  };
+  // A datagram whose receiver's inbox is full.
+  struct PendingDatagram {
+    uint32_t receiver;
+    layout::DatagramHeader header;
+    std::vector<std::byte> payload;
   };
 
   const Segment& segment() const;
-  bool reliable() const { return qp_base.qp_type == IBV_QPT_RC; }
+  bool datagrams() const { return qp_base.qp_type == IBV_QPT_UD; }
+  bool reliable() const { return qp_base.qp_type != IBV_QPT_UC && !datagrams(); }
+  bool extended_reliable() const {
+    return qp_base.qp_type == IBV_QPT_XRC_SEND || qp_base.qp_type == IBV_QPT_XRC_RECV;
+  }
+  fabric::NoReceive unreliable_rule() const;
   layout::QueuePair& peer_record() const;
   uint32_t units_of(uint64_t bytes) const;
   bool receiving() const;
@@ -98,7 +124,15 @@ class QueuePair : public ibv_qp_ex {
   void start_connection();
   Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  ibv_wc_status collect(const ibv_send_wr& request, Pieces& pieces) const;
   ibv_wc_status load(const ibv_send_wr& request, Send& send, layout::Slot& slot);
+  ibv_wc_status load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
+                            const Pieces& pieces);
+  bool stage(Send& send);
+  bool peer_copies() const;
+  // Requests that change memory windows and reach no wire; IBV_WC_SUCCESS or what is wrong.
+  ibv_wc_status act_locally(const ibv_send_wr& request);
+  void ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
   uint64_t read_settled();
   bool may_complete(const Send& send, uint64_t settled) const;
@@ -108,12 +142,22 @@ class QueuePair : public ibv_qp_ex {
   bool timed_out();
   Send& send_at(uint64_t i) { return sends_[i & send_mask_]; }
 
+  // datagram.cpp
+  ibv_wc_status send_datagram(const ibv_send_wr& request, uint64_t ticks);
+  bool deliver_datagram(uint32_t receiver, const layout::DatagramHeader& header,
+                        const std::byte* payload);
+  bool retry_datagrams();
+  bool progress_datagrams();
+  void settle_datagram(layout::Datagram& slot);
+
   void adopt();
   enum class Verdict { settled, waiting };
   Verdict settle(const layout::Slot& slot);
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
   Verdict settle_write(const layout::Slot& slot, uint64_t arrival);
   Verdict settle_read(const layout::Slot& slot);
+  Verdict settle_atomic(const layout::Slot& slot);
+  bool find_shared_queue(const layout::Slot& slot);
   Verdict meet_receive(const layout::Slot& slot, uint64_t arrival);
   Verdict not_ready(uint64_t arrival);
   uint64_t retry_interval() const;
@@ -121,8 +165,11 @@ class QueuePair : public ibv_qp_ex {
   void drop(uint64_t arrival);
   Verdict forbid();
   bool fetch(const layout::Slot& slot, const Pieces& here) const;
-  ibv_wc_status place(const layout::Slot& slot, const ibv_sge* pieces, int count);
+  // Where a receive's pieces are; what is wrong with them if anything is.
+  ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes, Pieces& out) const;
+  ibv_wc_status place(const layout::Slot& slot);
   void complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
+  void finish_receive(ibv_wc& wc, bool solicited);
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 
@@ -137,6 +184,10 @@ class QueuePair : public ibv_qp_ex {
   ibv_qp_cap cap_;
   bool signal_all_;
   ibv_qp_attr attributes_{};  // as set so far
+
+  ReceiveQueue& receives();
+  const ReceiveQueue& receives() const;
+  const ibv_pd* receive_domain() const;
 
   // Where it talks to.
   uint32_t topology_epoch_ = 0;
@@ -159,7 +210,8 @@ class QueuePair : public ibv_qp_ex {
   uint32_t stalled_polls_ = 0;
 
   // The receiver's half.
-  ReceiveQueue receives_;
+  ReceiveQueue own_receives_;
+  SharedReceiveQueue* shared_ = nullptr;  // instead of its own; of XRC: the latest message's
   uint64_t adopted_ = 0;  // the connection of the peer whose ring is read; 0: none
   const std::byte* ring_ = nullptr;
   uint64_t ring_mask_ = 0, slot_bytes_ = 0;
@@ -168,6 +220,9 @@ class QueuePair : public ibv_qp_ex {
   uint64_t last_settled_ticks_ = 0;
   bool refusing_ = false;  // an RNR timer runs
   bool holding_ = false;   // a message waits for a receive
+
+  std::deque<PendingDatagram> pending_;
+  uint32_t stuck_looks_ = 0;  // at a slot whose sender may have died
 };
 
 }  // namespace railyard::sim

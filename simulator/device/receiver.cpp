@@ -8,6 +8,7 @@
 #include "device/gate.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
+#include "device/shared_receive_queue.h"
 #include "platform/cross_copy.h"
 #include "platform/doorbell.h"
 
@@ -49,7 +50,8 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
   for (ibv_recv_wr* request = requests; request; request = request->next) {
     Receive receive{request->wr_id, now, 0, 1, request->num_sge};
     ibv_qp_state state = qp_base.state;
-    if (state == IBV_QPS_RESET || qp_base.srq) {
+    if (state == IBV_QPS_RESET || qp_base.srq || qp_base.qp_type == IBV_QPT_XRC_SEND ||
+        qp_base.qp_type == IBV_QPT_XRC_RECV) {
       error = EINVAL;
     } else if (profile.receive_needs_rts && state < IBV_QPS_RTS) {
       error = profile.receive_state_error;
@@ -59,13 +61,13 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
     } else {
       for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
       receive.units = units_of(receive.bytes);
-      if (!receives_.has_room(receive.units)) error = profile.over_post_error;
+      if (!own_receives_.has_room(receive.units)) error = profile.over_post_error;
     }
     if (error != 0) {
       *bad = request;
       break;
     }
-    receives_.push(receive, request->sg_list);
+    own_receives_.push(receive, request->sg_list);
     owner_.attachment().trace(layout::TraceKind::post_receive, number_,
                               record_.receives_posted.load() + count, receive.bytes, 0);
     ++count;
@@ -88,7 +90,7 @@ void QueuePair::adopt() {
   uint64_t connection = peer.connection.load(std::memory_order_acquire);
   uint32_t owner = peer.owner.load(std::memory_order_acquire);
   if (connection == 0 || owner == 0 || connection == adopted_ || peer.ring == 0) return;
-  if (peer.peer_number.load() != number_ || peer.type != record_.type ||
+  if (peer.peer_number.load() != number_ || peer.type != peer_type_of(record_.type) ||
       peer.peer_port.load() != static_cast<int32_t>(record_.port) ||
       static_cast<int32_t>(peer.port) != record_.peer_port.load()) {
     return;
@@ -111,7 +113,8 @@ void QueuePair::adopt() {
 }
 
 bool QueuePair::progress_receives() {
-  if (!receiving()) return false;
+  if (!receiving() || qp_base.qp_type == IBV_QPT_XRC_SEND) return false;
+  if (datagrams()) return progress_datagrams();
   int settled = 0;
   while (settled < kBatch) {
     if (adopted_ == 0) adopt();
@@ -145,7 +148,7 @@ bool QueuePair::progress_receives() {
 bool QueuePair::arrival_without_receive() {
   if (!receiving()) return false;
   progress_receives();
-  if (adopted_ == 0 || !receives_.empty()) return false;
+  if (datagrams() || adopted_ == 0 || !receives().empty()) return false;
   if (record_.dropped.load(std::memory_order_relaxed) != 0) return true;
   const auto& slot = *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
   return slot.stamp.load(std::memory_order_acquire) == layout::stamp_of(adopted_, next_);
@@ -156,10 +159,18 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   uint64_t arrival = std::max(slot.posted_ticks, last_settled_ticks_);
   look_at_topology();
   if (!reachable_ && slot.posted_ticks >= unreachable_from_) return Verdict::waiting;
+  bool receives_needed = slot.opcode == IBV_WR_SEND || slot.opcode == IBV_WR_SEND_WITH_IMM ||
+                         slot.opcode == IBV_WR_SEND_WITH_INV || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+  if (extended_reliable() && receives_needed && !find_shared_queue(slot)) {
+    refuse(IBV_WC_REM_INV_REQ_ERR);
+    return Verdict::waiting;
+  }
   switch (slot.opcode) {
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_WRITE_WITH_IMM: return settle_write(slot, arrival);
     case IBV_WR_RDMA_READ: return settle_read(slot);
+    case IBV_WR_ATOMIC_CMP_AND_SWP:
+    case IBV_WR_ATOMIC_FETCH_AND_ADD: return settle_atomic(slot);
     default: return settle_send(slot, arrival);
   }
 }
@@ -168,12 +179,12 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
 // the queue pair is in error). A dropped message leaves no trace but in the counters: `dropped_ticks`
 // tells it from a met one.
 QueuePair::Verdict QueuePair::meet_receive(const layout::Slot&, uint64_t arrival) {
-  bool late = receives_.empty() || receives_.front().posted_ticks > arrival;
+  bool late = receives().empty() || receives().front().posted_ticks > arrival;
   if (!late) return Verdict::settled;
   if (reliable()) return not_ready(arrival);
   switch (owner_.profile().unreliable_no_receive) {
     case NoReceive::hold:
-      holding_ = receives_.empty();
+      holding_ = receives().empty();
       return holding_ ? Verdict::waiting : Verdict::settled;
     case NoReceive::drop: return Verdict::waiting;
     case NoReceive::fail: enter_error(true); return Verdict::waiting;
@@ -189,14 +200,14 @@ QueuePair::Verdict QueuePair::not_ready(uint64_t arrival) {
   uint32_t retries = peer_record().retries.load(std::memory_order_relaxed) & 0xff;
   uint64_t interval = retry_interval();
   uint64_t now = segment().now_ticks();
-  uint64_t posted = receives_.empty() ? now : receives_.front().posted_ticks;
+  uint64_t posted = receives().empty() ? now : receives().front().posted_ticks;
   uint64_t tries = (posted - std::min(arrival, posted) + interval - 1) / interval;
   if (retries != kRetriesForEver && tries > retries) {
     refuse(IBV_WC_RNR_RETRY_EXC_ERR);
     return Verdict::waiting;
   }
   uint64_t due = arrival + tries * interval;
-  if (receives_.empty() || now < due) return Verdict::waiting;
+  if (receives().empty() || now < due) return Verdict::waiting;
   last_settled_ticks_ = due;
   return Verdict::settled;
 }
@@ -209,27 +220,31 @@ uint64_t QueuePair::retry_interval() const {
 void QueuePair::drop(uint64_t arrival) {
   add(record_.dropped);
   record_.dropped_ticks.store(arrival, std::memory_order_relaxed);
-  uint64_t posted_later = receives_.empty() ? 0 : receives_.front().posted_ticks;
+  uint64_t posted_later = receives().empty() ? 0 : receives().front().posted_ticks;
   record_.receive_after_drop_ticks.store(posted_later, std::memory_order_relaxed);
   owner_.attachment().trace(layout::TraceKind::lost, number_, next_, 0, 1);
 }
 
 bool QueuePair::drops(uint64_t arrival) const {
   return !reliable() && owner_.profile().unreliable_no_receive == NoReceive::drop &&
-         (receives_.empty() || receives_.front().posted_ticks > arrival);
+         (receives().empty() || receives().front().posted_ticks > arrival);
 }
 
 QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arrival) {
   if (drops(arrival)) return drop(arrival), Verdict::settled;
   if (meet_receive(slot, arrival) == Verdict::waiting) return Verdict::waiting;
-  const Receive& receive = receives_.front();
+  const Receive& receive = receives().front();
   uint32_t frame = owner_.profile().frame_bytes;
   auto frames = [frame](uint64_t bytes) { return bytes <= frame ? 1 : (bytes + frame - 1) / frame; };
   bool mismatched = frame != 0 && frames(slot.bytes) != frames(receive.bytes);
   if (mismatched) add(record_.frame_mismatches);
   ibv_wc_status status = slot.bytes > receive.bytes || mismatched
                              ? IBV_WC_LOC_LEN_ERR
-                             : place(slot, receives_.front_pieces(), receive.pieces);
+                             : place(slot);
+  if (status == IBV_WC_SUCCESS && slot.opcode == IBV_WR_SEND_WITH_INV &&
+      !owner_.regions.invalidate(slot.immediate, qp_base.pd)) {
+    return forbid();
+  }
   complete_receive(slot, status, IBV_WC_RECV);
   if (status == IBV_WC_SUCCESS) return Verdict::settled;
   if (reliable()) {
@@ -241,7 +256,9 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
 
 Region* QueuePair::remote_region(const layout::Slot& slot, int access) {
   Region* region = owner_.regions.find(slot.remote_key);
-  bool allowed = region && region->domain == qp_base.pd && (region->access & access) &&
+  // The target of XRC has no protection domain of its own.
+  bool same_domain = region && (!qp_base.pd || region->domain == qp_base.pd);
+  bool allowed = same_domain && (region->access & access) &&
                  (attributes_.qp_access_flags & static_cast<unsigned>(access)) &&
                  region->covers(slot.remote_address, slot.bytes);
   return allowed ? region : nullptr;
@@ -294,6 +311,27 @@ QueuePair::Verdict QueuePair::settle_read(const layout::Slot& slot) {
   return Verdict::settled;
 }
 
+QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
+  Region* region = remote_region(slot, IBV_ACCESS_REMOTE_ATOMIC);
+  if (!region) return forbid();
+  if (slot.remote_address % sizeof(uint64_t) != 0) {
+    refuse(IBV_WC_REM_INV_REQ_ERR);
+    enter_error(true);
+    return Verdict::waiting;
+  }
+  layout::Atomic request;
+  memcpy(&request, slot.body, sizeof request);
+  std::atomic_ref<uint64_t> word(*reinterpret_cast<uint64_t*>(region->at(slot.remote_address)));
+  uint64_t former = request.compare_add;
+  if (slot.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+    former = word.fetch_add(request.compare_add);
+  } else {
+    word.compare_exchange_strong(former, request.swap);
+  }
+  memcpy(segment().bytes_at(request.result), &former, sizeof former);
+  return Verdict::settled;
+}
+
 // Brings a message's payload to its place; false: its sender's memory is gone.
 bool QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
   switch (slot.carriage) {
@@ -315,44 +353,76 @@ bool QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
                                      there.count()) == 0;
 }
 
-ibv_wc_status QueuePair::place(const layout::Slot& slot, const ibv_sge* pieces, int count) {
-  Pieces here;
-  uint64_t left = slot.bytes;
-  for (int i = 0; i < count && left > 0; ++i) {
+ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
+                                Pieces& out) const {
+  uint64_t left = bytes;
+  for (int i = 0; i < receive.pieces && left > 0; ++i) {
     if (pieces[i].length == 0) continue;
     const Region* region = owner_.regions.find(pieces[i].lkey);
-    if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
+    if (!region || region->domain != receive_domain() || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
         !region->covers(pieces[i].addr, pieces[i].length)) {
       return IBV_WC_LOC_PROT_ERR;
     }
-    here.add(region->at(pieces[i].addr), pieces[i].length);
+    out.add(region->at(pieces[i].addr), pieces[i].length);
     left -= std::min<uint64_t>(left, pieces[i].length);
   }
-  here.limit(slot.bytes);
+  out.limit(bytes);
+  return IBV_WC_SUCCESS;
+}
+
+ibv_wc_status QueuePair::place(const layout::Slot& slot) {
+  Pieces here;
+  ibv_wc_status status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
+  if (status != IBV_WC_SUCCESS) return status;
   return fetch(slot, here) ? IBV_WC_SUCCESS : IBV_WC_GENERAL_ERR;
 }
 
 void QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {
   ibv_wc wc{};
-  wc.wr_id = receives_.front().id;
   wc.status = status;
   wc.opcode = opcode;
   wc.byte_len = slot.bytes;
-  wc.qp_num = number_;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
   if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
     wc.wc_flags = IBV_WC_WITH_IMM;
     wc.imm_data = slot.immediate;
+  } else if (slot.opcode == IBV_WR_SEND_WITH_INV && status == IBV_WC_SUCCESS) {
+    wc.wc_flags = IBV_WC_WITH_INV;
+    wc.invalidated_rkey = slot.immediate;
   }
-  receives_.pop();
+  finish_receive(wc, slot.flags & layout::kSolicited);
+}
+
+// Gives the oldest receive back to the program.
+void QueuePair::finish_receive(ibv_wc& wc, bool solicited) {
+  wc.wr_id = receives().front().id;
+  wc.qp_num = number_;
+  receives().pop();
+  if (shared_) shared_->watch_limit();
   add(record_.receives_filled);
-  add(record_.bytes_in, slot.bytes);
-  if (status != IBV_WC_SUCCESS) {
+  add(record_.bytes_in, wc.byte_len);
+  if (wc.status != IBV_WC_SUCCESS) {
     record_.errors.store(record_.errors.load() + 1);
-    record_.last_error.store(status);
+    record_.last_error.store(wc.status);
   }
-  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, slot.bytes, status);
-  receive_queue().push(wc, segment().now_ticks(), slot.flags & layout::kSolicited);
+  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, wc.byte_len, wc.status);
+  CompletionQueue* queue = extended_reliable() ? shared_->completions : receive_queue();
+  queue->push(wc, segment().now_ticks(), solicited);
+}
+
+ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }
+const ReceiveQueue& QueuePair::receives() const { return shared_ ? shared_->receives : own_receives_; }
+
+const ibv_pd* QueuePair::receive_domain() const { return shared_ ? shared_->pd : qp_base.pd; }
+
+// An XRC message names the queue whose receives it takes.
+bool QueuePair::find_shared_queue(const layout::Slot& slot) {
+  uint64_t number = layout::shared_queue_word(const_cast<layout::Slot&>(slot), slot_bytes_);
+  shared_ = nullptr;
+  for (SharedReceiveQueue* queue : owner_.shared_queues) {
+    if (queue->number == number && queue->completions) shared_ = queue;
+  }
+  return shared_ != nullptr;
 }
 
 // The sender finds the answer when it looks how far its messages are settled.

@@ -1,5 +1,5 @@
 // The sender's half of a queue pair: from a work request to the ring, and from what the peer settled to
-// the completion.
+// the completion. How payloads travel is in carriage.cpp.
 #include <cerrno>
 #include <cstring>
 
@@ -19,13 +19,23 @@ constexpr double kLookAtPeerNs = 10e6;
 constexpr int64_t kLingerStepNs = 20'000;
 constexpr int kLingerSteps = 5000;
 
-bool one_sided(uint32_t opcode) {
-  return opcode == IBV_WR_RDMA_WRITE || opcode == IBV_WR_RDMA_WRITE_WITH_IMM ||
-         opcode == IBV_WR_RDMA_READ;
+bool atomic(ibv_wr_opcode opcode) {
+  return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
 }
+
+bool one_sided(ibv_wr_opcode opcode) {
+  return opcode == IBV_WR_RDMA_WRITE || opcode == IBV_WR_RDMA_WRITE_WITH_IMM ||
+         opcode == IBV_WR_RDMA_READ || atomic(opcode);
+}
+
+bool local(ibv_wr_opcode opcode) { return opcode == IBV_WR_LOCAL_INV || opcode == IBV_WR_BIND_MW; }
 
 ibv_wc_opcode completion_opcode(ibv_wr_opcode opcode) {
   switch (opcode) {
+    case IBV_WR_ATOMIC_CMP_AND_SWP: return IBV_WC_COMP_SWAP;
+    case IBV_WR_ATOMIC_FETCH_AND_ADD: return IBV_WC_FETCH_ADD;
+    case IBV_WR_LOCAL_INV: return IBV_WC_LOCAL_INV;
+    case IBV_WR_BIND_MW: return IBV_WC_BIND_MW;
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_WRITE_WITH_IMM: return IBV_WC_RDMA_WRITE;
     case IBV_WR_RDMA_READ: return IBV_WC_RDMA_READ;
@@ -34,6 +44,13 @@ ibv_wc_opcode completion_opcode(ibv_wr_opcode opcode) {
 }
 
 }  // namespace
+
+uint32_t peer_type_of(uint32_t type) {
+  if (type == IBV_QPT_XRC_SEND) return IBV_QPT_XRC_RECV;
+  return type == IBV_QPT_XRC_RECV ? static_cast<uint32_t>(IBV_QPT_XRC_SEND) : type;
+}
+
+fabric::NoReceive QueuePair::unreliable_rule() const { return owner_.profile().unreliable_no_receive; }
 
 layout::QueuePair& QueuePair::peer_record() const {
   return segment().queue_pair(record_.peer_number.load(std::memory_order_relaxed) %
@@ -58,7 +75,7 @@ bool QueuePair::peer_listens() const {
   if (peer.peer_number.load(std::memory_order_relaxed) != number_) return false;
   if (peer.peer_port.load(std::memory_order_relaxed) != static_cast<int32_t>(record_.port)) return false;
   if (static_cast<int32_t>(peer.port) != record_.peer_port.load(std::memory_order_relaxed)) return false;
-  if (peer.type != record_.type) return false;
+  if (peer.type != peer_type_of(record_.type)) return false;
   // An unreliable receiver takes the first packet of any message; a reliable one the expected packet.
   return !reliable() || peer.receive_psn.load(std::memory_order_relaxed) ==
                             record_.send_psn.load(std::memory_order_relaxed);
@@ -69,8 +86,10 @@ bool QueuePair::path_open() {
   return reachable_ && peer_listens();
 }
 
-void QueuePair::ring_peer(bool only_if_asleep) const {
-  uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
+void QueuePair::ring_peer(bool only_if_asleep) const { ring_process_of(peer_record(), only_if_asleep); }
+
+void QueuePair::ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const {
+  uint32_t owner = pair.owner.load(std::memory_order_acquire);
   if (owner == 0) return;
   layout::Process& process = segment().process(owner - 1);
   if (!only_if_asleep || process.helper_asleep.load(std::memory_order_acquire) != 0) {
@@ -78,26 +97,47 @@ void QueuePair::ring_peer(bool only_if_asleep) const {
   }
 }
 
-int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
-  const fabric::Profile& profile = owner_.profile();
-  switch (request.opcode) {
+namespace {
+
+// Whether a queue pair's type and its device have an operation; 0 or an errno.
+int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opcode) {
+  bool datagram = type == IBV_QPT_UD, reliable = !datagram && type != IBV_QPT_UC;
+  if (type == IBV_QPT_XRC_RECV) return EINVAL;
+  switch (opcode) {
     case IBV_WR_SEND:
-    case IBV_WR_SEND_WITH_IMM: break;
+    case IBV_WR_SEND_WITH_IMM: return 0;
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_WRITE_WITH_IMM:
-      if (!profile.one_sided) return profile.operation_error;
-      break;
-    case IBV_WR_RDMA_READ:
-      if (!profile.one_sided) return profile.operation_error;
-      if (!reliable() || (request.send_flags & IBV_SEND_INLINE)) return EINVAL;
-      break;
+      return datagram ? EINVAL : profile.one_sided ? 0 : profile.operation_error;
+    case IBV_WR_RDMA_READ: return !reliable ? EINVAL : profile.one_sided ? 0 : profile.operation_error;
+    case IBV_WR_ATOMIC_CMP_AND_SWP:
+    case IBV_WR_ATOMIC_FETCH_AND_ADD:
+      return !reliable ? EINVAL : profile.atomics ? 0 : profile.operation_error;
+    case IBV_WR_SEND_WITH_INV:
+    case IBV_WR_LOCAL_INV:
+    case IBV_WR_BIND_MW: return datagram ? EINVAL : profile.windows ? 0 : profile.operation_error;
     default: return EINVAL;
   }
-  if (request.num_sge < 0 || static_cast<uint32_t>(request.num_sge) > cap_.max_send_sge) return EINVAL;
+}
+
+}  // namespace
+
+int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
+  const fabric::Profile& profile = owner_.profile();
+  if (int error = offered(profile, qp_base.qp_type, request.opcode)) return error;
   *bytes = 0;
-  for (int i = 0; i < request.num_sge; ++i) *bytes += request.sg_list[i].length;
-  if (*bytes > profile.max_message_bytes) return EINVAL;
-  if ((request.send_flags & IBV_SEND_INLINE) && *bytes > cap_.max_inline_data) return EINVAL;
+  if (!local(request.opcode)) {
+    if (request.num_sge < 0 || static_cast<uint32_t>(request.num_sge) > cap_.max_send_sge) return EINVAL;
+    for (int i = 0; i < request.num_sge; ++i) *bytes += request.sg_list[i].length;
+  }
+  uint64_t most = datagrams() ? uint64_t{128} << profile.mtu : profile.max_message_bytes;
+  if (*bytes > most) return EINVAL;
+  if (datagrams() && (!request.wr.ud.ah || request.wr.ud.ah->pd != qp_base.pd)) return EINVAL;
+  if (atomic(request.opcode) && *bytes != sizeof(uint64_t)) return EINVAL;
+  if (request.send_flags & IBV_SEND_INLINE) {
+    bool sends = request.opcode != IBV_WR_RDMA_READ && !atomic(request.opcode);
+    if (!sends || *bytes > cap_.max_inline_data) return EINVAL;
+  }
   return used_units_ + units_of(*bytes) <= cap_.max_send_wr ? 0 : profile.over_post_error;
 }
 
@@ -116,6 +156,10 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     Send& send = enqueue(*request, bytes);
     if (state == IBV_QPS_ERR || state == IBV_QPS_SQE) {
       complete_send(send, IBV_WC_WR_FLUSH_ERR);
+    } else if (local(request->opcode)) {
+      send.failure = act_locally(*request);
+    } else if (datagrams()) {
+      send.failure = send_datagram(*request, now);
     } else if (put_on_wire(*request, send, now)) {
       wake_peer_for(send);
     }
@@ -148,7 +192,7 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
 // False: the message will never arrive anywhere, or its request is wrong.
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
-  bool waits = reliable() || owner_.profile().unreliable_no_receive == fabric::NoReceive::hold;
+  bool waits = reliable() || unreliable_rule() == fabric::NoReceive::hold;
   if (!open && !waits) {
     record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
@@ -167,10 +211,14 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   slot.opcode = static_cast<uint8_t>(request.opcode);
   slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
   slot.immediate = request.imm_data;
-  if (one_sided(request.opcode)) {
+  if (atomic(request.opcode)) {
+    slot.remote_address = request.wr.atomic.remote_addr;
+    slot.remote_key = request.wr.atomic.rkey;
+  } else if (one_sided(request.opcode)) {
     slot.remote_address = request.wr.rdma.remote_addr;
     slot.remote_key = request.wr.rdma.rkey;
   }
+  if (extended_reliable()) layout::shared_queue_word(slot, record_.slot_bytes) = request.qp_type.xrc.remote_srqn;
   send.failure = load(request, send, slot);
   if (send.failure != IBV_WC_SUCCESS) return false;
   slot.carriage = send.carriage;
@@ -180,61 +228,6 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), number),
                    std::memory_order_release);
   return true;
-}
-
-// Chooses how the payload travels and puts it, or the way to it, into the slot.
-ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Slot& slot) {
-  bool reads = request.opcode == IBV_WR_RDMA_READ;
-  bool inlined = request.send_flags & IBV_SEND_INLINE;
-  Pieces pieces;
-  for (int i = 0; i < request.num_sge; ++i) {
-    const ibv_sge& sge = request.sg_list[i];
-    if (sge.length == 0) continue;
-    if (inlined) {
-      pieces.add(reinterpret_cast<std::byte*>(sge.addr), sge.length);
-      continue;
-    }
-    const Region* region = owner_.regions.find(sge.lkey);
-    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length) ||
-        (reads && !(region->access & IBV_ACCESS_LOCAL_WRITE))) {
-      return IBV_WC_LOC_PROT_ERR;
-    }
-    pieces.add(region->at(sge.addr), sge.length);
-  }
-  if (!reads && send.bytes <= record_.slot_bytes - layout::kSlotHeaderBytes) {
-    send.carriage = layout::Carriage::in_slot;
-    pieces.gather_to(slot.body);
-    return IBV_WC_SUCCESS;
-  }
-  if (reads) {
-    if (!read_pieces_) {
-      read_pieces_ = std::make_unique<ibv_sge[]>((send_mask_ + 1) * std::max(cap_.max_send_sge, 1u));
-    }
-    send.pieces = request.num_sge;
-    std::copy_n(request.sg_list, request.num_sge,
-                &read_pieces_[((posted_ - 1) & send_mask_) * std::max(cap_.max_send_sge, 1u)]);
-  }
-  if ((send.staged_at = staging_.take(segment(), owner_.attachment().process(), send.bytes)) != 0) {
-    send.staging_mark = staging_.mark();
-  } else {
-    const layout::QueuePair& peer = peer_record();
-    bool copies = peer.adopted.load(std::memory_order_acquire) ==
-                      record_.connection.load(std::memory_order_relaxed) &&
-                  peer.can_copy.load(std::memory_order_relaxed) != 0;
-    if (copies) {
-      send.carriage = layout::Carriage::gather;
-      slot.pieces = static_cast<uint8_t>(pieces.count());
-      pieces.list_in(slot.body);
-      return IBV_WC_SUCCESS;
-    }
-    send.block_bytes = send.bytes;
-    send.staged_at = segment().allocate(send.bytes, owner_.attachment().process());
-    if (send.staged_at == 0) return send.block_bytes = 0, IBV_WC_LOC_QP_OP_ERR;
-  }
-  send.carriage = layout::Carriage::staged;
-  memcpy(slot.body, &send.staged_at, sizeof send.staged_at);
-  if (!reads) pieces.gather_to(segment().bytes_at(send.staged_at));
-  return IBV_WC_SUCCESS;
 }
 
 // The target's verbs calls settle a message; where it may not make any, its helper must.
@@ -259,8 +252,8 @@ uint64_t QueuePair::read_settled() {
       record_.connection.load(std::memory_order_relaxed)) {
     settled_ = peer.settled.load(std::memory_order_acquire);
   }
-  if (!reliable() && owner_.profile().unreliable_no_receive != fabric::NoReceive::hold &&
-      settled_ != on_wire_ && !peer_listens()) {
+  if (!reliable() && unreliable_rule() != fabric::NoReceive::hold && settled_ != on_wire_ &&
+      !peer_listens()) {
     settled_ = on_wire_;  // lost, of which nobody tells
   }
   return settled_;
@@ -270,19 +263,22 @@ bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
   if (send.failure != IBV_WC_SUCCESS) return true;
   if (send.on_wire && send.wire < settled) return true;
   // An unreliable sender is done when the message has left it, and its memory with it.
+  if (!pending_.empty()) return false;  // datagrams complete in order, and when they have left
   bool left = !send.on_wire ||
-              (!reliable() && owner_.profile().unreliable_no_receive != fabric::NoReceive::hold &&
+              (!reliable() && unreliable_rule() != fabric::NoReceive::hold &&
                send.carriage != layout::Carriage::gather);
   return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
 }
 
 bool QueuePair::progress_sends() {
   if (completed_ == posted_) return false;
+  if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
-  uint64_t settled = read_settled();
+  uint64_t settled = datagrams() ? 0 : read_settled();
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
     if (!may_complete(send, settled)) {
+      if (datagrams()) break;
       const layout::QueuePair& peer = peer_record();
       if (peer.refused_at.load(std::memory_order_acquire) == send.wire + 1 &&
           peer.adopted.load(std::memory_order_acquire) ==
@@ -318,24 +314,10 @@ bool QueuePair::progress_sends() {
 
 ibv_wc_status QueuePair::outcome(const Send& send) {
   if (send.failure != IBV_WC_SUCCESS) return send.failure;
-  if (send.opcode == IBV_WR_RDMA_READ && send.carriage == layout::Carriage::staged) {
+  bool answered = send.opcode == IBV_WR_RDMA_READ || atomic(send.opcode);
+  if (answered && send.carriage == layout::Carriage::staged) {
     return finish_read(send);
   }
-  return IBV_WC_SUCCESS;
-}
-
-// The data of a staged READ is in the staging ring: to its place with it.
-ibv_wc_status QueuePair::finish_read(const Send& send) {
-  const ibv_sge* pieces =
-      &read_pieces_[(completed_ & send_mask_) * std::max(cap_.max_send_sge, 1u)];
-  Pieces places;
-  for (int i = 0; i < send.pieces; ++i) {
-    if (pieces[i].length == 0) continue;
-    const Region* region = owner_.regions.find(pieces[i].lkey);
-    if (!region || !region->covers(pieces[i].addr, pieces[i].length)) return IBV_WC_LOC_PROT_ERR;
-    places.add(region->at(pieces[i].addr), pieces[i].length);
-  }
-  places.scatter_from(segment().bytes_at(send.staged_at));
   return IBV_WC_SUCCESS;
 }
 
@@ -356,7 +338,7 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   wc.opcode = completion_opcode(send.opcode);
   wc.byte_len = send.bytes;
   wc.qp_num = number_;
-  send_queue().push(wc, segment().now_ticks(), false);
+  send_queue()->push(wc, segment().now_ticks(), false);
 }
 
 // Whether the time for all retries of the oldest message is over. It runs only while nobody could

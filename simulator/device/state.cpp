@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "device/context.h"
+#include "device/datagram.h"
 #include "device/queue_pair.h"
+#include "device/shared_receive_queue.h"
 #include "fabric/topology.h"
 
 namespace railyard::sim {
@@ -20,8 +22,11 @@ uint64_t ring_slots(uint32_t max_requests) {
   return std::bit_ceil(2 * uint64_t{std::max(max_requests, 1u)});
 }
 
-uint32_t slot_bytes(const ibv_qp_cap& cap) {
+constexpr uint64_t kInboxSlots = 256;
+
+uint32_t slot_bytes(const ibv_qp_cap& cap, bool extended_reliable) {
   size_t body = std::max<size_t>({24, cap.max_inline_data, cap.max_send_sge * sizeof(layout::Piece)});
+  if (extended_reliable) body += layout::kSharedQueueBytes;
   return static_cast<uint32_t>((layout::kSlotHeaderBytes + body + kMinSlotBytes - 1) / kMinSlotBytes *
                                kMinSlotBytes);
 }
@@ -36,7 +41,8 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
       record_(owner.segment().queue_pair(number)),
       cap_(granted),
       signal_all_(wanted.sq_sig_all != 0),
-      receives_(granted.max_recv_wr, granted.max_recv_sge) {
+      own_receives_(wanted.srq ? 0 : granted.max_recv_wr, granted.max_recv_sge),
+      shared_(wanted.srq ? SharedReceiveQueue::from(wanted.srq) : nullptr) {
   qp_base.context = owner.face();
   qp_base.qp_context = wanted.qp_context;
   qp_base.pd = wanted.pd;
@@ -75,22 +81,40 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
   }
   record_.errors.store(0);
   record_.last_error.store(0);
+  record_.inbox_tail.store(0);
+  for (auto& group : record_.groups) {
+    group[0].store(0);
+    group[1].store(0);
+  }
 }
 
 int QueuePair::allocate() {
-  record_.slot_bytes = slot_bytes(cap_);
-  record_.ring_mask = static_cast<uint32_t>(send_mask_);
-  record_.ring = segment().allocate((send_mask_ + 1) * record_.slot_bytes, owner_.attachment().process());
+  uint64_t slots = send_mask_ + 1;
+  record_.slot_bytes = slot_bytes(cap_, extended_reliable());
+  if (datagrams()) {
+    slots = kInboxSlots;
+    record_.slot_bytes = sizeof(layout::Datagram) + (128u << owner_.profile().mtu);
+  }
+  record_.ring_mask = static_cast<uint32_t>(slots - 1);
+  record_.ring = segment().allocate(slots * record_.slot_bytes, owner_.attachment().process());
   if (record_.ring == 0) return errno;
-  send_queue().senders.push_back(this);
-  receive_queue().receivers.push_back(this);
+  if (datagrams()) {
+    for (uint64_t i = 0; i < slots; ++i) {
+      reinterpret_cast<layout::Datagram*>(segment().bytes_at(record_.ring + i * record_.slot_bytes))
+          ->claim.store(i << layout::kClaimShift);
+    }
+  }
+  if (send_queue()) send_queue()->senders.push_back(this);
+  if (receive_queue()) receive_queue()->receivers.push_back(this);
+  if (shared_) ++shared_->users;
   update_attention();
   return 0;
 }
 
 QueuePair::~QueuePair() {
-  std::erase(send_queue().senders, this);
-  std::erase(receive_queue().receivers, this);
+  if (send_queue()) std::erase(send_queue()->senders, this);
+  if (receive_queue()) std::erase(receive_queue()->receivers, this);
+  if (qp_base.srq) --SharedReceiveQueue::from(qp_base.srq)->users;
   record_.life.store(0, std::memory_order_release);
   record_.connection.store(0, std::memory_order_release);
   staging_.release(segment());
@@ -98,7 +122,7 @@ QueuePair::~QueuePair() {
     const Send& send = send_at(reclaimed_);
     if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
   }
-  segment().release(record_.ring, (send_mask_ + 1) * record_.slot_bytes);
+  segment().release(record_.ring, (uint64_t{record_.ring_mask} + 1) * record_.slot_bytes);
   layout::Port& port = segment().port(record_.port);
   port.messages_out.fetch_add(record_.posted.load());
   port.bytes_out.fetch_add(record_.bytes_out.load());
@@ -129,7 +153,8 @@ void QueuePair::set_state(ibv_qp_state state) {
 
 void QueuePair::update_attention() {
   uint32_t flags = 0;
-  for (CompletionQueue* queue : {&send_queue(), &receive_queue()}) {
+  for (const CompletionQueue* queue : {send_queue(), receive_queue()}) {
+    if (!queue) continue;
     if (queue->channel) flags |= layout::kHasChannel;
     if (queue->armed()) flags |= layout::kArmed;
   }
@@ -166,13 +191,6 @@ bool valid(const ibv_qp_attr& attributes, int mask, const Context& context) {
   return !(mask & IBV_QP_MIN_RNR_TIMER) || attributes.min_rnr_timer <= 31;
 }
 
-int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address) {
-  if (!address.is_global) return port_with_lid(segment, address.dlid);
-  fabric::RawGid gid;
-  memcpy(gid.data(), address.grh.dgid.raw, gid.size());
-  return port_with_gid(segment, gid);
-}
-
 void merge(ibv_qp_attr& into, const ibv_qp_attr& from, int mask) {
 #define TAKE(flag, field) \
   if (mask & (flag)) into.field = from.field
@@ -200,6 +218,13 @@ void merge(ibv_qp_attr& into, const ibv_qp_attr& from, int mask) {
 
 }  // namespace
 
+int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address) {
+  if (!address.is_global) return port_with_lid(segment, address.dlid);
+  fabric::RawGid gid;
+  memcpy(gid.data(), address.grh.dgid.raw, gid.size());
+  return port_with_gid(segment, gid);
+}
+
 int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   ibv_qp_state from = qp_base.state;
   if ((mask & IBV_QP_CUR_STATE) && wanted.cur_qp_state != from) return EINVAL;
@@ -207,7 +232,8 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   if (int error = check_transition(qp_base.qp_type, from, to, mask)) return error;
   if (!valid(wanted, mask, owner_)) return EINVAL;
 
-  bool connecting = from == IBV_QPS_INIT && to == IBV_QPS_RTR;
+  bool starting = from == IBV_QPS_INIT && to == IBV_QPS_RTR;
+  bool connecting = starting && !datagrams();
   int32_t peer_port = kNowhere;
   if (connecting) {
     peer_port = port_of_address(segment(), wanted.ah_attr);
@@ -235,11 +261,11 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
       start_connection();
     }
     if (to != from) set_state(to);
-    if (connecting) {
+    if (starting) {
       record_.life.store(segment().fresh_connection(),
                          std::memory_order_release);
     }
-    if (receiving() && adopted_ == 0) adopt();
+    if (receiving() && !datagrams() && adopted_ == 0) adopt();
     if (to == IBV_QPS_SQD && wanted.en_sqd_async_notify && (mask & IBV_QP_EN_SQD_ASYNC_NOTIFY)) {
       owner_.raise(IBV_EVENT_SQ_DRAINED, &qp_base);
     }
@@ -295,10 +321,11 @@ void QueuePair::flush() {
   wc.opcode = IBV_WC_RECV;
   wc.qp_num = number_;
   uint64_t now = segment().now_ticks();
-  for (; !receives_.empty(); receives_.pop()) {
-    wc.wr_id = receives_.front().id;
-    receive_queue().push(wc, now, true);
+  for (; !own_receives_.empty(); own_receives_.pop()) {
+    wc.wr_id = own_receives_.front().id;
+    receive_queue()->push(wc, now, true);
   }
+  if (qp_base.srq) owner_.raise(IBV_EVENT_QP_LAST_WQE_REACHED, &qp_base);
 }
 
 void QueuePair::reset() {
@@ -308,7 +335,8 @@ void QueuePair::reset() {
   start_connection();
   record_.connection.store(0, std::memory_order_release);
   signaled_ = used_units_ = 0;
-  receives_.clear();
+  own_receives_.clear();
+  pending_.clear();
   record_.completed.store(record_.posted.load());
   record_.receives_filled.store(record_.receives_posted.load());
   adopted_ = next_ = 0;

@@ -16,7 +16,10 @@ constexpr int kState = IBV_QP_STATE, kCurrent = IBV_QP_CUR_STATE, kKey = IBV_QP_
               kAlternate = IBV_QP_ALT_PATH, kMigration = IBV_QP_PATH_MIG_STATE,
               kNotify = IBV_QP_EN_SQD_ASYNC_NOTIFY;
 
-enum : unsigned { kRc = 1, kUc = 2, kUd = 4, kConnected = kRc | kUc, kAll = kRc | kUc | kUd };
+enum : unsigned {
+  kRc = 1, kUc = 2, kUd = 4, kXrcSend = 8, kXrcReceive = 16,
+  kXrc = kXrcSend | kXrcReceive, kConnected = kRc | kUc | kXrc, kAll = kConnected | kUd,
+};
 
 struct Move {
   unsigned types;
@@ -30,22 +33,24 @@ constexpr Move kMoves[] = {
     {kUd,        IBV_QPS_RESET, IBV_QPS_INIT, kKey | kPort | kQkey, 0},
     {kConnected, IBV_QPS_INIT,  IBV_QPS_INIT, 0, kKey | kPort | kAccess},
     {kUd,        IBV_QPS_INIT,  IBV_QPS_INIT, 0, kKey | kPort | kQkey},
-    {kRc,        IBV_QPS_INIT,  IBV_QPS_RTR,  kAddress | kMtu | kPeer | kReceivePsn | kReadsIn | kRnrTimer,
+    {kRc | kXrcReceive, IBV_QPS_INIT, IBV_QPS_RTR, kAddress | kMtu | kPeer | kReceivePsn | kReadsIn | kRnrTimer,
                                               kAlternate | kAccess | kKey},
-    {kUc,        IBV_QPS_INIT,  IBV_QPS_RTR,  kAddress | kMtu | kPeer | kReceivePsn, kAlternate | kAccess | kKey},
+    {kUc | kXrcSend,        IBV_QPS_INIT,  IBV_QPS_RTR,  kAddress | kMtu | kPeer | kReceivePsn, kAlternate | kAccess | kKey},
     {kUd,        IBV_QPS_INIT,  IBV_QPS_RTR,  0, kKey | kQkey},
-    {kRc,        IBV_QPS_RTR,   IBV_QPS_RTS,  kSendPsn | kTimeout | kRetries | kRnrRetries | kReadsOut,
+    {kXrcReceive, IBV_QPS_RTR,  IBV_QPS_RTS,  kSendPsn | kTimeout,
+                                              kCurrent | kAlternate | kAccess | kRnrTimer | kMigration},
+    {kRc | kXrcSend, IBV_QPS_RTR, IBV_QPS_RTS, kSendPsn | kTimeout | kRetries | kRnrRetries | kReadsOut,
                                               kCurrent | kAlternate | kAccess | kRnrTimer | kMigration},
     {kUc,        IBV_QPS_RTR,   IBV_QPS_RTS,  kSendPsn, kCurrent | kAlternate | kAccess | kMigration},
     {kUd,        IBV_QPS_RTR,   IBV_QPS_RTS,  kSendPsn, kCurrent | kQkey},
-    {kRc,        IBV_QPS_RTS,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration | kRnrTimer},
+    {kRc | kXrc, IBV_QPS_RTS,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration | kRnrTimer},
     {kUc,        IBV_QPS_RTS,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration},
     {kUd,        IBV_QPS_RTS,   IBV_QPS_RTS,  0, kCurrent | kQkey},
     {kAll,       IBV_QPS_RTS,   IBV_QPS_SQD,  0, kNotify},
-    {kRc,        IBV_QPS_SQD,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration | kRnrTimer},
+    {kRc | kXrc, IBV_QPS_SQD,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration | kRnrTimer},
     {kUc,        IBV_QPS_SQD,   IBV_QPS_RTS,  0, kCurrent | kAccess | kAlternate | kMigration},
     {kUd,        IBV_QPS_SQD,   IBV_QPS_RTS,  0, kCurrent | kQkey},
-    {kRc,        IBV_QPS_SQD,   IBV_QPS_SQD,  0, kAddress | kTimeout | kRetries | kRnrRetries | kReadsOut | kReadsIn |
+    {kRc | kXrc, IBV_QPS_SQD,   IBV_QPS_SQD,  0, kAddress | kTimeout | kRetries | kRnrRetries | kReadsOut | kReadsIn |
                                               kAlternate | kAccess | kKey | kRnrTimer | kMigration},
     {kUc,        IBV_QPS_SQD,   IBV_QPS_SQD,  0, kAddress | kAlternate | kAccess | kKey | kMigration},
     {kUd,        IBV_QPS_SQD,   IBV_QPS_SQD,  0, kKey | kQkey},
@@ -55,9 +60,9 @@ constexpr Move kMoves[] = {
 
 unsigned type_bit(ibv_qp_type type) {
   switch (type) {
-    case IBV_QPT_RC:
-    case IBV_QPT_XRC_SEND:
-    case IBV_QPT_XRC_RECV: return kRc;
+    case IBV_QPT_RC: return kRc;
+    case IBV_QPT_XRC_SEND: return kXrcSend;
+    case IBV_QPT_XRC_RECV: return kXrcReceive;
     case IBV_QPT_UC: return kUc;
     default: return kUd;
   }

@@ -39,6 +39,7 @@ inline constexpr uint32_t kMaxCompletionQueues = 65536;
 inline constexpr uint32_t kMaxFaults = 256;
 inline constexpr uint32_t kVerbCount = 64;  // see verb.h
 inline constexpr uint32_t kGidsPerPort = 4;
+inline constexpr uint32_t kMaxGroups = 8;  // multicast groups of a queue pair
 inline constexpr uint32_t kTraceEvents = 4096;  // a process's; a power of two
 
 // Bits of SegmentHeader::gate: why a verb must look closer.
@@ -191,7 +192,7 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> connection;  // what the messages on its ring belong to; 0: none
   Shared<uint32_t> peer_number;
   Shared<int32_t> peer_port;
-  uint64_t ring;           // offset of the send ring's slots
+  uint64_t ring;           // offset of the send ring's slots; of a datagram queue pair's inbox
   uint32_t ring_mask;
   uint32_t slot_bytes;
   Shared<uint32_t> attention;
@@ -223,6 +224,10 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> frame_mismatches;
   Shared<uint32_t> errors;
   Shared<uint32_t> last_error;  // enum ibv_wc_status
+
+  // Datagram queue pairs: where in the inbox the next sender should try, and the groups joined.
+  alignas(kCacheLine) Shared<uint64_t> inbox_tail;
+  Shared<uint64_t> groups[kMaxGroups][2];  // GIDs as two words; 0, 0: none
 };
 
 struct alignas(kCacheLine) CompletionQueue {
@@ -239,6 +244,7 @@ enum class Carriage : uint8_t {
   gather,   // in the sender's memory; the body lists the pieces
 };
 
+// Bits of Slot::flags and Datagram::flags.
 inline constexpr uint8_t kSolicited = 1;
 
 // One message in a send ring, written by the sender and read by the receiver. The first cache line holds
@@ -255,14 +261,51 @@ struct alignas(kCacheLine) Slot {
   uint32_t immediate;
   uint32_t remote_key;
   uint64_t remote_address;
-  std::byte body[24];     // and on, to slot_bytes
+  std::byte body[24];     // and on, to slot_bytes; of XRC the last word is the shared receive queue
 };
 static_assert(sizeof(Slot) == kCacheLine);
 inline constexpr size_t kSlotHeaderBytes = offsetof(Slot, body);
+inline constexpr size_t kSharedQueueBytes = 8;
+inline uint64_t& shared_queue_word(Slot& slot, uint64_t slot_bytes) {
+  return *reinterpret_cast<uint64_t*>(reinterpret_cast<std::byte*>(&slot) + slot_bytes - kSharedQueueBytes);
+}
+
+struct DatagramHeader {
+  uint64_t posted_ticks;
+  uint32_t bytes;
+  uint32_t immediate;
+  uint32_t source_number;
+  uint32_t source_port;
+  uint32_t qkey;
+  uint8_t opcode;
+  uint8_t flags;
+  uint8_t service_level;
+  uint8_t global;  // it has a GRH
+  uint8_t source_gid[16], destination_gid[16];
+};
+
+// One datagram in the inbox of its receiver, written by whichever sender claimed the slot. `claim` is
+// ticket << 20 | process + 1 while a sender fills it, with 0 for the process while it is free for that
+// ticket; a sender that dies in between is skipped by the receiver.
+struct alignas(kCacheLine) Datagram {
+  Shared<uint64_t> claim;
+  Shared<uint64_t> stamp;  // ticket + 1; written last
+  DatagramHeader header;
+};  // then the payload, to slot_bytes
+inline std::byte* payload_of(Datagram& datagram) { return reinterpret_cast<std::byte*>(&datagram + 1); }
+inline constexpr uint64_t kClaimShift = 20;
+static_assert(kMaxProcesses < 1u << kClaimShift);
 
 struct Piece {
   uint64_t address;
   uint64_t bytes;
+};
+
+// The body of an atomic operation's slot.
+struct Atomic {
+  uint64_t result;  // offset of where the former value goes
+  uint64_t compare_add;
+  uint64_t swap;
 };
 
 inline uint64_t stamp_of(uint64_t connection, uint64_t sequence) {

@@ -42,6 +42,9 @@ struct Profile {
   int32_t transport_error;  // errno of a transport that is not offered
   bool one_sided;           // RDMA WRITE and READ
   bool atomics;
+  bool windows;             // memory windows, send with invalidate
+  bool multicast;           // of datagrams
+  int32_t max_shared_receives;  // requests in a shared receive queue; 0: there are none
   int32_t operation_error;  // what post_send returns for an operation that is not offered
 
   Limit contexts, protection_domains, completion_queues, queue_pairs, memory_regions;

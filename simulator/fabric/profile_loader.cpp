@@ -180,6 +180,9 @@ void read_rules(Reader rules, Profile& profile) {
   profile.one_sided = rules.get<bool>("one_sided");
   profile.operation_error = rules.error("one_sided");
   profile.atomics = rules.get<bool>("atomics");
+  profile.windows = rules.get<bool>("memory_windows");
+  profile.multicast = rules.get<bool>("multicast");
+  profile.max_shared_receives = rules.get<int32_t>("max_shared_receives");
 
   profile.contexts = rules.limit("contexts");
   std::string at_limit = rules.detail("contexts", "at_limit", "refuse");

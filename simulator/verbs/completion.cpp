@@ -22,6 +22,8 @@ constexpr uint32_t kPollsPerYield = 64;
 bool look(CompletionQueue& queue) {
   for (QueuePair* pair : queue.receivers) pair->progress_receives();
   for (QueuePair* pair : queue.senders) pair->progress_sends();
+  // The receivers of XRC have no queue of their own: any message may end in this one.
+  if (queue.shared_queues != 0) queue.owner().progress_all();
   if (!queue.empty()) return true;
   // A program may poll one queue and forget another, whose peers wait all the same.
   if (queue.polls_without % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
@@ -63,9 +65,8 @@ int request_notification(ibv_cq* face, int solicited_only) {
   queue.arm(solicited_only != 0);
   // Whoever sends from here on sees that the queue is armed; what came before is brought in now.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (QueuePair* pair : queue.receivers) pair->progress_receives();
+  look(queue);
   for (QueuePair* pair : queue.senders) {
-    pair->progress_sends();
     if (pair->sends_outstanding()) pair->ring_peer(true);
   }
   return 0;
@@ -135,7 +136,7 @@ RAILYARD_VERB int ibv_destroy_cq(ibv_cq* face) {
   if (int error = enter(context, Verb::destroy_cq)) return error;
   {
     std::lock_guard guard(context.lock);
-    if (!queue.senders.empty() || !queue.receivers.empty()) return errno = EBUSY;
+    if (!queue.senders.empty() || !queue.receivers.empty() || queue.shared_queues != 0) return errno = EBUSY;
     if (face->channel) --face->channel->refcnt;
     std::erase(context.completion_queues, &queue);
   }

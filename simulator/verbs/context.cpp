@@ -9,25 +9,25 @@
 
 namespace railyard::sim {
 
-// ibv_alloc_mw() and its like check for a missing entry; those set here to refuse are called unchecked.
 void install_operations(Context& context) {
   ibv_context_ops& inner = context.face()->ops;
   inner.poll_cq = poll;
   inner.req_notify_cq = request_notification;
   inner.post_send = post_send;
   inner.post_recv = post_receive;
-  inner.post_srq_recv = [](ibv_srq*, ibv_recv_wr* requests, ibv_recv_wr** bad) {
-    *bad = requests;
-    return EOPNOTSUPP;
-  };
-  inner.bind_mw = [](ibv_qp*, ibv_mw*, ibv_mw_bind*) { return EOPNOTSUPP; };
-  inner.dealloc_mw = [](ibv_mw*) { return EOPNOTSUPP; };
+  inner.post_srq_recv = post_shared_receive;
+  inner.alloc_mw = allocate_window;
+  inner.dealloc_mw = deallocate_window;
+  inner.bind_mw = bind_window;
 
   context.query_port = query_port;
   context.query_device_ex = query_device_ex;
   context.create_cq_ex = create_completion_queue;
   context.create_qp_ex = create_queue_pair;
-  context.close_xrcd = [](ibv_xrcd*) { return EOPNOTSUPP; };
+  context.create_srq_ex = create_shared_receive_queue;
+  context.get_srq_num = shared_receive_queue_number;
+  context.open_xrcd = open_extended_domain;
+  context.close_xrcd = close_extended_domain;
 }
 
 }  // namespace railyard::sim
@@ -62,9 +62,16 @@ RAILYARD_VERB void ibv_ack_async_event(ibv_async_event* event) {
     case IBV_EVENT_QP_REQ_ERR:
     case IBV_EVENT_QP_ACCESS_ERR:
     case IBV_EVENT_COMM_EST:
-    case IBV_EVENT_SQ_DRAINED: {
+    case IBV_EVENT_SQ_DRAINED:
+    case IBV_EVENT_QP_LAST_WQE_REACHED: {
       ibv_qp* pair = event->element.qp;
       acknowledge(pair->mutex, pair->cond, pair->events_completed);
+      break;
+    }
+    case IBV_EVENT_SRQ_LIMIT_REACHED:
+    case IBV_EVENT_SRQ_ERR: {
+      ibv_srq* queue = event->element.srq;
+      acknowledge(queue->mutex, queue->cond, queue->events_completed);
       break;
     }
     default: break;  // the port's, which nothing waits for

@@ -32,7 +32,7 @@ struct Device : ibv_device {
 const std::vector<Device*>& devices_of(const Attachment& attachment) {
   static std::mutex mutex;
   static const Attachment* made_for = nullptr;
-  static std::vector<Device*> devices;
+  static auto& devices = *new std::vector<Device*>;  // never destroyed: programs may ask at exit
   std::lock_guard lock(mutex);
   if (made_for == &attachment) return devices;
   made_for = &attachment;

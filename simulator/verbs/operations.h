@@ -20,6 +20,14 @@ int poll(ibv_cq* queue, int count, ibv_wc* out);
 int request_notification(ibv_cq* queue, int solicited_only);
 int post_send(ibv_qp* pair, ibv_send_wr* requests, ibv_send_wr** bad);
 int post_receive(ibv_qp* pair, ibv_recv_wr* requests, ibv_recv_wr** bad);
+ibv_srq* create_shared_receive_queue(ibv_context* context, ibv_srq_init_attr_ex* wanted);
+int shared_receive_queue_number(ibv_srq* queue, uint32_t* number);
+int post_shared_receive(ibv_srq* queue, ibv_recv_wr* requests, ibv_recv_wr** bad);
+ibv_xrcd* open_extended_domain(ibv_context* context, ibv_xrcd_init_attr* wanted);
+int close_extended_domain(ibv_xrcd* domain);
+ibv_mw* allocate_window(ibv_pd* domain, ibv_mw_type type);
+int deallocate_window(ibv_mw* window);
+int bind_window(ibv_qp* pair, ibv_mw* window, ibv_mw_bind* bind);
 
 // Every verb of the control path passes here: it is noted for those who look on, and gated. 0 or an
 // errno, which is also set.

@@ -45,6 +45,21 @@ ibv_device_attr attributes_of(const Context& context) {
   out.max_qp_rd_atom = out.max_qp_init_rd_atom = profile.max_rd_atomic;
   out.max_res_rd_atom = profile.max_rd_atomic * out.max_qp;
   out.atomic_cap = profile.atomics ? IBV_ATOMIC_HCA : IBV_ATOMIC_NONE;
+  if (profile.max_shared_receives != 0) {
+    out.max_srq = kUnlimited;
+    out.max_srq_wr = profile.max_shared_receives;
+    out.max_srq_sge = profile.max_sge;
+  }
+  if (profile.multicast) {
+    out.max_mcast_grp = out.max_total_mcast_qp_attach = kUnlimited;
+    out.max_mcast_qp_attach = layout::kMaxGroups;
+  }
+  if (profile.windows) {
+    out.max_mw = kUnlimited;
+    out.device_cap_flags |= IBV_DEVICE_MEM_WINDOW | IBV_DEVICE_MEM_WINDOW_TYPE_2B;
+  }
+  if (profile.transports & fabric::kExtendedReliable) out.device_cap_flags |= IBV_DEVICE_XRC;
+  out.max_ah = profile.transports & fabric::kDatagram ? kUnlimited : 0;
   out.max_pkeys = 1;
   out.local_ca_ack_delay = 15;
   out.phys_port_cnt = 1;

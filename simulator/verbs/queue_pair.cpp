@@ -18,6 +18,9 @@ uint32_t transport_bit(ibv_qp_type type) {
   switch (type) {
     case IBV_QPT_RC: return fabric::kReliable;
     case IBV_QPT_UC: return fabric::kUnreliable;
+    case IBV_QPT_UD: return fabric::kDatagram;
+    case IBV_QPT_XRC_SEND:
+    case IBV_QPT_XRC_RECV: return fabric::kExtendedReliable;
     default: return 0;
   }
 }
@@ -39,6 +42,25 @@ int grant(const fabric::Profile& profile, ibv_qp_cap& cap) {
   return 0;
 }
 
+// An XRC receiver has a domain and neither queues nor protection domain of its own.
+int complete_and_check(ibv_qp_init_attr_ex& wanted) {
+  if (!(wanted.comp_mask & IBV_QP_INIT_ATTR_PD)) wanted.pd = nullptr;
+  if (wanted.qp_type == IBV_QPT_XRC_RECV) {
+    bool domain = (wanted.comp_mask & IBV_QP_INIT_ATTR_XRCD) && wanted.xrcd;
+    wanted.send_cq = wanted.recv_cq = nullptr;
+    wanted.srq = nullptr;
+    wanted.cap.max_send_wr = wanted.cap.max_recv_wr = 0;
+    return domain ? 0 : EINVAL;
+  }
+  if (wanted.qp_type == IBV_QPT_XRC_SEND) {
+    wanted.recv_cq = nullptr;
+    wanted.srq = nullptr;
+    wanted.cap.max_recv_wr = 0;
+    return wanted.pd && wanted.send_cq ? 0 : EINVAL;
+  }
+  return wanted.pd && wanted.send_cq && wanted.recv_cq ? 0 : EINVAL;
+}
+
 }  // namespace
 
 int enter(const Context& context, Verb verb) {
@@ -52,15 +74,12 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
   Context& context = Context::from(face);
   if (enter(context, Verb::create_qp)) return nullptr;
   const fabric::Profile& profile = context.profile();
-  constexpr uint32_t kKnown = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+  constexpr uint32_t kKnown = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_XRCD;
   if (wanted->comp_mask & ~kKnown) return errno = EOPNOTSUPP, nullptr;
-  if (!(wanted->comp_mask & IBV_QP_INIT_ATTR_PD) || !wanted->pd || !wanted->send_cq || !wanted->recv_cq) {
-    return errno = EINVAL, nullptr;
-  }
   if (!(profile.transports & transport_bit(wanted->qp_type))) {
     return errno = profile.transport_error, nullptr;
   }
-  if (wanted->srq) return errno = EOPNOTSUPP, nullptr;
+  if (int error = complete_and_check(*wanted)) return errno = error, nullptr;
   if (int error = grant(profile, wanted->cap)) return errno = error, nullptr;
   if (int error = context.take(Resource::queue_pairs)) return errno = error, nullptr;
   std::optional<uint32_t> number = context.segment().claim_queue_pair(context.attachment().process());

@@ -79,15 +79,30 @@ void install_operations(QueuePair& pair) {
     from(qp).builder.set_inline(pieces, count);
   };
 
-  pair.wr_atomic_cmp_swp = [](ibv_qp_ex* qp, uint32_t, uint64_t, uint64_t, uint64_t) { unsupported(qp); };
-  pair.wr_atomic_fetch_add = [](ibv_qp_ex* qp, uint32_t, uint64_t, uint64_t) { unsupported(qp); };
+  pair.wr_atomic_cmp_swp = [](ibv_qp_ex* qp, uint32_t key, uint64_t address, uint64_t compare,
+                              uint64_t swap) {
+    begin(qp, IBV_WR_ATOMIC_CMP_AND_SWP).wr.atomic = {address, compare, swap, key};
+  };
+  pair.wr_atomic_fetch_add = [](ibv_qp_ex* qp, uint32_t key, uint64_t address, uint64_t add) {
+    begin(qp, IBV_WR_ATOMIC_FETCH_AND_ADD).wr.atomic = {address, add, 0, key};
+  };
+  pair.wr_bind_mw = [](ibv_qp_ex* qp, ibv_mw* window, uint32_t key, const ibv_mw_bind_info* bind) {
+    begin(qp, IBV_WR_BIND_MW).bind_mw = {window, key, *bind};
+  };
+  pair.wr_local_inv = [](ibv_qp_ex* qp, uint32_t key) {
+    begin(qp, IBV_WR_LOCAL_INV).invalidate_rkey = key;
+  };
+  pair.wr_send_inv = [](ibv_qp_ex* qp, uint32_t key) {
+    begin(qp, IBV_WR_SEND_WITH_INV).invalidate_rkey = key;
+  };
+  pair.wr_set_ud_addr = [](ibv_qp_ex* qp, ibv_ah* address, uint32_t number, uint32_t qkey) {
+    from(qp).builder.last().request.wr.ud = {address, number, qkey};
+  };
+  pair.wr_set_xrc_srqn = [](ibv_qp_ex* qp, uint32_t number) {
+    from(qp).builder.last().request.qp_type.xrc.remote_srqn = number;
+  };
   pair.wr_atomic_write = [](ibv_qp_ex* qp, uint32_t, uint64_t, const void*) { unsupported(qp); };
-  pair.wr_bind_mw = [](ibv_qp_ex* qp, ibv_mw*, uint32_t, const ibv_mw_bind_info*) { unsupported(qp); };
-  pair.wr_local_inv = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
-  pair.wr_send_inv = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
   pair.wr_send_tso = [](ibv_qp_ex* qp, void*, uint16_t, uint16_t) { unsupported(qp); };
-  pair.wr_set_ud_addr = [](ibv_qp_ex* qp, ibv_ah*, uint32_t, uint32_t) { unsupported(qp); };
-  pair.wr_set_xrc_srqn = [](ibv_qp_ex* qp, uint32_t) { unsupported(qp); };
 }
 
 }  // namespace railyard::sim

@@ -1,0 +1,145 @@
+// How the payloads of a connected queue pair travel.
+#include <algorithm>
+#include <cstring>
+
+#include "device/context.h"
+#include "device/payload.h"
+#include "device/queue_pair.h"
+
+namespace railyard::sim {
+
+// The pieces of memory that a request names, checked.
+ibv_wc_status QueuePair::collect(const ibv_send_wr& request, Pieces& pieces) const {
+  bool inlined = request.send_flags & IBV_SEND_INLINE;
+  bool written = request.opcode == IBV_WR_RDMA_READ || request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+                 request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
+  for (int i = 0; i < request.num_sge; ++i) {
+    const ibv_sge& sge = request.sg_list[i];
+    if (sge.length == 0) continue;
+    if (inlined) {
+      pieces.add(reinterpret_cast<std::byte*>(sge.addr), sge.length);
+      continue;
+    }
+    const Region* region = owner_.regions.find(sge.lkey);
+    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length) ||
+        (written && !(region->access & IBV_ACCESS_LOCAL_WRITE))) {
+      return IBV_WC_LOC_PROT_ERR;
+    }
+    pieces.add(region->at(sge.addr), sge.length);
+  }
+  return IBV_WC_SUCCESS;
+}
+
+// Finds room in the segment for the payload: in the staging ring, or in a block of its own.
+bool QueuePair::stage(Send& send) {
+  send.carriage = layout::Carriage::staged;
+  uint32_t process = owner_.attachment().process();
+  if ((send.staged_at = staging_.take(segment(), process, send.bytes)) != 0) {
+    send.staging_mark = staging_.mark();
+    return true;
+  }
+  send.staged_at = segment().allocate(send.bytes, process);
+  send.block_bytes = send.staged_at != 0 ? send.bytes : 0;
+  return send.staged_at != 0;
+}
+
+// Chooses how the payload travels and puts it, or the way to it, into the slot.
+ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Slot& slot) {
+  Pieces pieces;
+  if (ibv_wc_status failure = collect(request, pieces); failure != IBV_WC_SUCCESS) return failure;
+  if (request.opcode == IBV_WR_RDMA_READ || request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+      request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+    return load_result(request, send, slot, pieces);
+  }
+  size_t room = record_.slot_bytes - layout::kSlotHeaderBytes -
+                (extended_reliable() ? layout::kSharedQueueBytes : 0);
+  if (send.bytes <= room) {
+    send.carriage = layout::Carriage::in_slot;
+    pieces.gather_to(slot.body);
+    return IBV_WC_SUCCESS;
+  }
+  if (send.bytes > Staging::kLargest && peer_copies()) {
+    send.carriage = layout::Carriage::gather;
+    slot.pieces = static_cast<uint8_t>(pieces.count());
+    pieces.list_in(slot.body);
+    return IBV_WC_SUCCESS;
+  }
+  if (!stage(send)) return IBV_WC_LOC_QP_OP_ERR;
+  memcpy(slot.body, &send.staged_at, sizeof send.staged_at);
+  pieces.gather_to(segment().bytes_at(send.staged_at));
+  return IBV_WC_SUCCESS;
+}
+
+// A READ or an atomic operation names where its answer goes: through the segment if it is short, as the
+// peer then needs no system call, to its place at once if it is long.
+ibv_wc_status QueuePair::load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
+                                     const Pieces& pieces) {
+  uint32_t stride = std::max(cap_.max_send_sge, 1u);
+  if (!read_pieces_) read_pieces_ = std::make_unique<ibv_sge[]>((send_mask_ + 1) * stride);
+  send.pieces = request.num_sge;
+  std::copy_n(request.sg_list, request.num_sge, &read_pieces_[((posted_ - 1) & send_mask_) * stride]);
+  if (send.bytes > Staging::kLargest && peer_copies()) {
+    send.carriage = layout::Carriage::gather;
+    slot.pieces = static_cast<uint8_t>(pieces.count());
+    pieces.list_in(slot.body);
+    return IBV_WC_SUCCESS;
+  }
+  if (!stage(send)) return IBV_WC_LOC_QP_OP_ERR;
+  layout::Atomic body{send.staged_at, request.wr.atomic.compare_add, request.wr.atomic.swap};
+  memcpy(slot.body, &body, request.opcode == IBV_WR_RDMA_READ ? sizeof body.result : sizeof body);
+  return IBV_WC_SUCCESS;
+}
+
+// Whether the peer has shown that it can read and write this process's memory.
+bool QueuePair::peer_copies() const {
+  const layout::QueuePair& peer = peer_record();
+  return peer.adopted.load(std::memory_order_acquire) ==
+             record_.connection.load(std::memory_order_relaxed) &&
+         peer.can_copy.load(std::memory_order_relaxed) != 0;
+}
+
+// The answer is in the segment: to its place with it.
+ibv_wc_status QueuePair::finish_read(const Send& send) {
+  const ibv_sge* pieces = &read_pieces_[(completed_ & send_mask_) * std::max(cap_.max_send_sge, 1u)];
+  Pieces places;
+  for (int i = 0; i < send.pieces; ++i) {
+    if (pieces[i].length == 0) continue;
+    const Region* region = owner_.regions.find(pieces[i].lkey);
+    if (!region || !region->covers(pieces[i].addr, pieces[i].length)) return IBV_WC_LOC_PROT_ERR;
+    places.add(region->at(pieces[i].addr), pieces[i].length);
+  }
+  places.scatter_from(segment().bytes_at(send.staged_at));
+  return IBV_WC_SUCCESS;
+}
+
+// Memory windows (InfiniBand specification 10.6.7): what a bind or an invalidation changes, it changes
+// for all that arrives from now on.
+ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
+  if (request.opcode == IBV_WR_LOCAL_INV) {
+    return owner_.regions.invalidate(request.invalidate_rkey, qp_base.pd) ? IBV_WC_SUCCESS
+                                                                          : IBV_WC_MW_BIND_ERR;
+  }
+  const ibv_mw_bind_info& bind = request.bind_mw.bind_info;
+  Region* window = owner_.regions.find(request.bind_mw.mw->rkey);
+  if (!window || !window->window || window->domain != qp_base.pd) return IBV_WC_MW_BIND_ERR;
+  if (bind.length == 0) {  // unbound
+    window->bytes = 0;
+    window->access = 0;
+  } else {
+    const Region* region = bind.mr ? owner_.regions.find(bind.mr->lkey) : nullptr;
+    if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_MW_BIND) ||
+        !region->covers(bind.addr, bind.length)) {
+      return IBV_WC_MW_BIND_ERR;
+    }
+    bool writes = bind.mw_access_flags & (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC);
+    if (writes && !(region->access & IBV_ACCESS_LOCAL_WRITE)) return IBV_WC_MW_BIND_ERR;
+    window->address = bind.addr;
+    window->bytes = bind.length;
+    window->base = region->at(bind.addr);
+    window->access = static_cast<int>(bind.mw_access_flags);
+  }
+  return owner_.regions.rekey(request.bind_mw.mw->rkey, request.bind_mw.rkey) ? IBV_WC_SUCCESS
+                                                                              : IBV_WC_MW_BIND_ERR;
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,38 @@
+#include "device/shared_receive_queue.h"
+
+#include <cerrno>
+
+#include "device/context.h"
+#include "device/queue_pair.h"
+
+namespace railyard::sim {
+
+int SharedReceiveQueue::post(ibv_recv_wr* requests, ibv_recv_wr** bad) {
+  uint64_t now = owner_.segment().now_ticks();
+  int error = 0;
+  for (ibv_recv_wr* request = requests; request && error == 0; request = request->next) {
+    Receive receive{request->wr_id, now, 0, 1, request->num_sge};
+    if (request->num_sge < 0 || static_cast<uint32_t>(request->num_sge) > max_pieces) {
+      error = EINVAL;
+    } else if (!receives.has_room(receive.units)) {
+      error = owner_.profile().over_post_error;
+    } else {
+      for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
+      receives.push(receive, request->sg_list);
+    }
+    if (error != 0) *bad = request;
+  }
+  owner_.attachment().note_progress(now);
+  for (QueuePair* pair : owner_.queue_pairs) {
+    if (pair->holding()) pair->progress_receives();
+  }
+  return error;
+}
+
+void SharedReceiveQueue::watch_limit() {
+  if (limit == 0 || receives.size() >= limit) return;
+  limit = 0;
+  owner_.raise(IBV_EVENT_SRQ_LIMIT_REACHED, static_cast<ibv_srq*>(this));
+}
+
+}  // namespace railyard::sim

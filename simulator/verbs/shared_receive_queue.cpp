@@ -1,0 +1,119 @@
+// Shared receive queues and XRC domains.
+#include "device/shared_receive_queue.h"
+
+#include <cerrno>
+#include <mutex>
+
+#include "device/completion_queue.h"
+#include "device/context.h"
+#include "device/gate.h"
+#include "verbs/export.h"
+#include "verbs/operations.h"
+
+namespace railyard::sim {
+
+ibv_srq* create_shared_receive_queue(ibv_context* face, ibv_srq_init_attr_ex* wanted) {
+  Context& context = Context::from(face);
+  if (enter(context, Verb::create_srq)) return nullptr;
+  const fabric::Profile& profile = context.profile();
+  if (profile.max_shared_receives == 0) return errno = EOPNOTSUPP, nullptr;
+  bool extended = (wanted->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && wanted->srq_type == IBV_SRQT_XRC;
+  if ((wanted->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && wanted->srq_type > IBV_SRQT_XRC) {
+    return errno = EOPNOTSUPP, nullptr;
+  }
+  if (wanted->attr.max_wr == 0 || !wanted->pd ||
+      wanted->attr.max_wr > static_cast<uint32_t>(profile.max_shared_receives) ||
+      wanted->attr.max_sge > static_cast<uint32_t>(profile.max_sge) ||
+      (extended && (!wanted->cq || !wanted->xrcd))) {
+    return errno = EINVAL, nullptr;
+  }
+  std::lock_guard guard(context.lock);
+  auto* queue = new SharedReceiveQueue(context, wanted->attr.max_wr, std::max(wanted->attr.max_sge, 1u),
+                                       context.next_shared_queue++);
+  queue->context = face;
+  queue->srq_context = wanted->srq_context;
+  queue->pd = wanted->pd;
+  queue->handle = queue->number;
+  if (extended) {
+    queue->completions = CompletionQueue::from(wanted->cq);
+    queue->domain = wanted->xrcd;
+    ++queue->completions->shared_queues;
+  }
+  context.shared_queues.push_back(queue);
+  return queue;
+}
+
+int shared_receive_queue_number(ibv_srq* queue, uint32_t* number) {
+  *number = SharedReceiveQueue::from(queue)->number;
+  return 0;
+}
+
+int post_shared_receive(ibv_srq* face, ibv_recv_wr* requests, ibv_recv_wr** bad) {
+  SharedReceiveQueue& queue = *SharedReceiveQueue::from(face);
+  Context& context = queue.owner();
+  if (int error = pass_gate(context.attachment(), Verb::post_srq_recv)) {
+    *bad = requests;
+    return error;
+  }
+  std::lock_guard guard(context.lock);
+  return queue.post(requests, bad);
+}
+
+// A domain joins processes on a real device through the file behind `fd`; here each process has its own.
+ibv_xrcd* open_extended_domain(ibv_context* face, ibv_xrcd_init_attr*) {
+  Context& context = Context::from(face);
+  if (enter(context, Verb::open_xrcd)) return nullptr;
+  if (!(context.profile().transports & fabric::kExtendedReliable)) return errno = EOPNOTSUPP, nullptr;
+  return new ibv_xrcd{face};
+}
+
+int close_extended_domain(ibv_xrcd* domain) {
+  if (int error = enter(Context::from(domain->context), Verb::close_xrcd)) return error;
+  delete domain;
+  return 0;
+}
+
+}  // namespace railyard::sim
+
+using namespace railyard::sim;
+
+RAILYARD_VERB ibv_srq* ibv_create_srq(ibv_pd* domain, ibv_srq_init_attr* wanted) {
+  ibv_srq_init_attr_ex extended{};
+  extended.srq_context = wanted->srq_context;
+  extended.attr = wanted->attr;
+  extended.comp_mask = IBV_SRQ_INIT_ATTR_PD;
+  extended.pd = domain;
+  return create_shared_receive_queue(domain->context, &extended);
+}
+
+RAILYARD_VERB int ibv_modify_srq(ibv_srq* face, ibv_srq_attr* attributes, int mask) {
+  SharedReceiveQueue& queue = *SharedReceiveQueue::from(face);
+  if (int error = enter(queue.owner(), Verb::modify_srq)) return error;
+  if (mask & ~(IBV_SRQ_MAX_WR | IBV_SRQ_LIMIT)) return errno = EINVAL;
+  if (mask & IBV_SRQ_MAX_WR) return errno = EOPNOTSUPP;  // as adapters without resizing say
+  std::lock_guard guard(queue.owner().lock);
+  if (attributes->srq_limit > queue.depth) return errno = EINVAL;
+  queue.limit = attributes->srq_limit;
+  queue.watch_limit();
+  return 0;
+}
+
+RAILYARD_VERB int ibv_query_srq(ibv_srq* face, ibv_srq_attr* attributes) {
+  SharedReceiveQueue& queue = *SharedReceiveQueue::from(face);
+  if (int error = enter(queue.owner(), Verb::query_srq)) return error;
+  std::lock_guard guard(queue.owner().lock);
+  *attributes = {queue.depth, queue.max_pieces, queue.limit};
+  return 0;
+}
+
+RAILYARD_VERB int ibv_destroy_srq(ibv_srq* face) {
+  SharedReceiveQueue& queue = *SharedReceiveQueue::from(face);
+  Context& context = queue.owner();
+  if (int error = enter(context, Verb::destroy_srq)) return error;
+  std::lock_guard guard(context.lock);
+  if (queue.users != 0) return errno = EBUSY;
+  if (queue.completions) --queue.completions->shared_queues;
+  std::erase(context.shared_queues, &queue);
+  delete &queue;
+  return 0;
+}
