@@ -166,7 +166,8 @@ TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {
   cluster("connectx", 2);
   constexpr int kLives = 25;
   constexpr size_t kBytes = 512 * 1024;
-  auto address_place = [](int life, int me) { return 3 * life + me; };
+  auto address_place = [](int life, int me) { return 4 * life + me; };
+  auto ready_place = [](int life, int me) { return 4 * life + 2 + me; };
   auto transfer = [&](int life, int me, bool until_killed) {
     Program here;
     Queue sends(here), receives(here);
@@ -182,7 +183,9 @@ TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {
     auto peer = meeting().hear<Hello>(address_place(life, 1 - me));
     ASSERT_EQ(pair.to_rtr(peer.address), 0);
     ASSERT_EQ(pair.to_rts(), 0);
-    if (!until_killed) meeting().signal(address_place(life, 2));
+    // Neither may run into a time-out because the other's turn on the processor comes late.
+    meeting().signal(ready_place(life, me));
+    meeting().wait(ready_place(life, 1 - me));
     const size_t sizes[] = {8, 4096, 100'000, kBytes};
     uint64_t posted = 0;
     for (bool broken = false; !broken;) {
@@ -210,7 +213,7 @@ TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {
   std::mt19937 random(42);
   for (int life = 0; life < kLives; ++life) {
     pid_t victim = start(1, [&, life] { transfer(life, 1, true); });
-    meeting().wait(address_place(life, 2));
+    meeting().wait(ready_place(life, 0));
     usleep(static_cast<useconds_t>(random() % 10'000));
     kill(victim, SIGKILL);
     EXPECT_TRUE(killed(finish(victim))) << "life " << life;
