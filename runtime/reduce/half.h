@@ -18,16 +18,16 @@ inline uint16_t to_bfloat16(float value) {
   return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
 }
 
+// No intermediate is a subnormal float: those are slow, and some programs switch them off.
 inline float from_float16(uint16_t half) {
   uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
   uint32_t magnitude = half & 0x7fffu;
-  // The exponent moves from bias 15 to bias 127: by a shift for infinities and NaNs, by a
-  // multiplication for all others, because that normalises subnormals too.
-  uint32_t shifted = magnitude << 13;
-  float scaled = std::bit_cast<float>(shifted) * std::bit_cast<float>(uint32_t{239} << 23);
-  uint32_t special = shifted | 0x7f800000u;
-  uint32_t bits = magnitude >= 0x7c00u ? special : std::bit_cast<uint32_t>(scaled);
-  return std::bit_cast<float>(bits | sign);
+  float units = static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f;  // a subnormal half
+  uint32_t subnormal = std::bit_cast<uint32_t>(units);
+  uint32_t normal = (magnitude << 13) + 0x38000000u;  // the exponent's bias from 15 to 127
+  uint32_t special = (magnitude << 13) | 0x7f800000u;
+  uint32_t finite = magnitude < 0x0400u ? subnormal : normal;
+  return std::bit_cast<float>(sign | (magnitude >= 0x7c00u ? special : finite));
 }
 
 // Rounds to nearest, ties to even; beyond the largest: infinity; a NaN stays one.

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "reduce/half.h"
+#include "reduce/half_sum.h"
 
 namespace railyard {
 
@@ -10,12 +10,6 @@ namespace {
 
 struct Bool {
   uint8_t value;
-};
-struct Float16 {
-  uint16_t bits;
-};
-struct BFloat16 {
-  uint16_t bits;
 };
 
 // Integers come as unsigned ones: they wrap around, and two's complement makes signed sums the
@@ -27,20 +21,18 @@ T add(T a, T b) {
 
 Bool add(Bool a, Bool b) { return {static_cast<uint8_t>((a.value | b.value) != 0)}; }
 
-Float16 add(Float16 a, Float16 b) {
-  return {to_float16(from_float16(a.bits) + from_float16(b.bits))};
-}
-
-BFloat16 add(BFloat16 a, BFloat16 b) {
-  return {to_bfloat16(from_bfloat16(a.bits) + from_bfloat16(b.bits))};
-}
-
 template <typename T>
 void sum_of(void* out, const void* a, const void* b, size_t bytes) {
   auto* result = static_cast<T*>(out);
   auto* left = static_cast<const T*>(a);
   auto* right = static_cast<const T*>(b);
   for (size_t i = 0, count = bytes / sizeof(T); i < count; ++i) result[i] = add(left[i], right[i]);
+}
+
+template <typename Sum>
+void sum_halves(Sum sum_of_halves, void* out, const void* a, const void* b, size_t bytes) {
+  sum_of_halves(static_cast<uint16_t*>(out), static_cast<const uint16_t*>(a),
+                static_cast<const uint16_t*>(b), bytes / sizeof(uint16_t));
 }
 
 }  // namespace
@@ -62,9 +54,9 @@ void sum(void* out, const void* a, const void* b, size_t bytes, Dtype dtype) {
     case Dtype::UInt64:
       return sum_of<uint64_t>(out, a, b, bytes);
     case Dtype::Float16:
-      return sum_of<Float16>(out, a, b, bytes);
+      return sum_halves(sum_float16, out, a, b, bytes);
     case Dtype::BFloat16:
-      return sum_of<BFloat16>(out, a, b, bytes);
+      return sum_halves(sum_bfloat16, out, a, b, bytes);
     case Dtype::Float32:
     case Dtype::Complex64:  // sums of its two halves
       return sum_of<float>(out, a, b, bytes);

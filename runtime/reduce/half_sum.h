@@ -1,0 +1,14 @@
+// Sums of 16-bit floats.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace railyard {
+
+// out[i] = a[i] + b[i] as float32, rounded to nearest with ties to even: the same bits on every
+// processor. `out` may be `a` or `b`.
+void sum_float16(uint16_t* out, const uint16_t* a, const uint16_t* b, size_t count);
+void sum_bfloat16(uint16_t* out, const uint16_t* a, const uint16_t* b, size_t count);
+
+}  // namespace railyard
