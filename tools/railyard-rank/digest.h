@@ -21,7 +21,7 @@ class Digest {
       absorb(word);
     }
     uint64_t tail = uint64_t{bytes} << 56;  // the length tells "ab" from "ab\0"
-    std::memcpy(&tail, bytes_left, bytes);
+    if (bytes > 0) std::memcpy(&tail, bytes_left, bytes);
     absorb(tail);
     used_ = true;
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -67,11 +66,10 @@ class Runner {
     const ElementType type = *element_type(operation.dtype);
     const size_t bytes = operation.count * element_bytes(type);
     input_.resize(bytes);
-    output_.resize(bytes);
+    // Neither the last iteration's result nor an untouched buffer may pass for this one's.
+    output_.assign(operation.in_place ? 0 : bytes, 0xa5);
     void* const output = operation.in_place ? input_.data() : output_.data();
     fill_input(draw, type, group_.rank(), operation.count, input_.data());
-    // Neither the last iteration's result nor an untouched buffer may pass for this one's.
-    if (!operation.in_place) std::memset(output, 0xa5, bytes);
 
     progress_.waiting();
     group_.all_sum(input_.data(), output, bytes, static_cast<Dtype>(type));
