@@ -17,11 +17,12 @@ using boost::asio::ip::tcp;
 
 // How often ranks that wait are told for whom.
 constexpr std::chrono::milliseconds kWaitingNotice{200};
+constexpr std::chrono::milliseconds kAcceptRetry{50};
 
 class Coordinator : public SideChannelBase {
  public:
   explicit Coordinator(const Options& options)
-      : SideChannelBase(options), acceptor_(io_), notice_(io_) {
+      : SideChannelBase(options), acceptor_(io_), notice_(io_), retry_(io_) {
     members_.resize(static_cast<size_t>(options.size));
     parts_.resize(static_cast<size_t>(options.size));
     listen();
@@ -96,15 +97,22 @@ class Coordinator : public SideChannelBase {
   void accept() {
     acceptor_.async_accept([this](Connection::Error error, tcp::socket socket) {
       if (error == boost::asio::error::operation_aborted) return;
-      if (!error) {
-        auto connection = std::make_shared<Connection>(std::move(socket));
-        connection->start(
-            [this, seen = std::weak_ptr(connection)](SideMessage message) {
-              if (auto alive = seen.lock()) greet(alive, message);
-            },
-            [](Connection::Error) {});
-      }
+      if (error) return accept_later();
+      auto connection = std::make_shared<Connection>(std::move(socket));
+      connection->start(
+          [this, seen = std::weak_ptr(connection)](SideMessage message) {
+            if (auto alive = seen.lock()) greet(alive, message);
+          },
+          [](Connection::Error) {});
       accept();
+    });
+  }
+
+  // For a while there may be no descriptors left.
+  void accept_later() {
+    retry_.expires_after(kAcceptRetry);
+    retry_.async_wait([this](Connection::Error error) {
+      if (!error) accept();
     });
   }
 
@@ -238,7 +246,7 @@ class Coordinator : public SideChannelBase {
 
   Clock::time_point goodbye_end_{};
   tcp::acceptor acceptor_;
-  boost::asio::steady_timer notice_;
+  boost::asio::steady_timer notice_, retry_;
   std::vector<std::shared_ptr<Connection>> members_;  // I/O thread; by rank, null for rank 0
 
   // Under the lock.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 
 #include "bootstrap/wire.h"
 
@@ -75,6 +76,24 @@ void Engine::open(const std::vector<int>& peers, int rails) {
   }
 }
 
+// What all ranks have said in the exchange of addresses.
+Engine::Addresses Engine::read_addresses(const std::vector<std::string>& all) const {
+  Addresses result;
+  result.to_me.resize(links_.size());
+  for (size_t rank = 0; rank < links_.size(); ++rank) {
+    WireReader targets(all.at(rank));
+    for (size_t target = 0; target < links_.size(); ++target) {
+      std::string texts = targets.text();
+      for (WireReader rails(texts); !rails.empty();) {
+        RailAddress address = RailAddress::unpack(rails.text());
+        result.large_bytes = std::min<size_t>(result.large_bytes, address.large_bytes);
+        if (target == static_cast<size_t>(config_.rank)) result.to_me[rank].push_back(address);
+      }
+    }
+  }
+  return result;
+}
+
 void Engine::connect() {
   auto deadline = Clock::now() + config_.bootstrap_deadline;
   // One text for each rank: the addresses of the rails to it. Every rank gets everybody's.
@@ -86,32 +105,27 @@ void Engine::connect() {
   }
   auto all = side_channel_.exchange(mine.take(), "to exchange addresses", deadline);
 
-  size_t large_bytes = ~size_t{0};
-  std::vector<std::vector<RailAddress>> to_me(links_.size());
-  for (size_t rank = 0; rank < links_.size(); ++rank) {
-    WireReader ranks(all[rank]);
-    for (size_t target = 0; target < links_.size(); ++target) {
-      std::string texts = ranks.text();
-      for (WireReader addresses(texts); !addresses.empty();) {
-        RailAddress address = RailAddress::unpack(addresses.text());
-        large_bytes = std::min<size_t>(large_bytes, address.large_bytes);
-        if (target == static_cast<size_t>(config_.rank)) to_me[rank].push_back(address);
-      }
-    }
+  Addresses addresses;
+  try {
+    addresses = read_addresses(all);
+  } catch (const std::out_of_range& error) {
+    throw Error(ErrorCode::side_channel_lost,
+                fmt::format("bootstrap: the ranks' addresses cannot be read: {}", error.what()),
+                fields_of("bootstrap", {}));
   }
-  Cut cut{large_bytes > kHeaderBytes ? large_bytes - kHeaderBytes : 0};
+  Cut cut{addresses.large_bytes > kHeaderBytes ? addresses.large_bytes - kHeaderBytes : 0};
   for (const Link& link : links_) {
     for (Rail* rail : link.rails) {
-      const auto& addresses = to_me[static_cast<size_t>(link.peer)];
+      const auto& offered = addresses.to_me[static_cast<size_t>(link.peer)];
       auto index = static_cast<size_t>(rail->index());
-      if (index >= addresses.size()) {
+      if (index >= offered.size()) {
         throw Error(
             ErrorCode::configuration,
             fmt::format("rank {} has no rail {} to this rank {}; give all ranks the same device "
-                        "matrix",
+                        "matrix and backend",
                         link.peer, index, config_.rank));
       }
-      rail->connect(addresses[index], cut);
+      rail->connect(offered[index], cut);
     }
   }
   side_channel_.exchange("", "to post receives", deadline);

@@ -71,6 +71,11 @@ class Engine {
   static constexpr uint32_t kRoundsBetweenChecks = 64;
 
   void open(const std::vector<int>& peers, int rails);
+  struct Addresses {
+    size_t large_bytes = ~size_t{0};              // the least that any rank takes
+    std::vector<std::vector<RailAddress>> to_me;  // by rank, then by rail
+  };
+  Addresses read_addresses(const std::vector<std::string>& all) const;
   void connect();
   void poll();
   void take(const ibv_wc& completion);
