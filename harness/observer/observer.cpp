@@ -26,6 +26,9 @@ constexpr int64_t kQuietUnseen = 1000 * kMillisecond;
 constexpr int64_t kIdleShare = 500;
 constexpr uint64_t kIdleWork = 200'000;  // nanoseconds
 
+// A rank that polls does so again before it has used so much of a processor.
+constexpr uint64_t kBetweenPolls = 1'000'000;  // nanoseconds
+
 enum class Kind {
   running,  // will go on by itself
   fabric,   // the fabric says that it waits, or it is stopped
@@ -92,8 +95,14 @@ void Observer::restart(const Look& now) {
     iterations_ += rank.iterations;
     alive_ += rank.alive;
     const ProcessView* view = process_of(now.snapshot, rank.pid);
-    seen_[rank.rank] = {view ? view->empty_polls : 0, 0, rank.state.cpu_ns, rank.state.wakeups};
+    seen_[rank.rank] = {view ? view->empty_polls : 0, 0, rank.state.cpu_ns, rank.state.cpu_ns,
+                        rank.state.wakeups};
   }
+}
+
+// A rank that has polled in this quiet and did not get a processor since the last look, or hardly.
+bool Observer::between_polls(const RankLook& rank, const Seen& seen) {
+  return seen.grown > 0 && rank.state.cpu_ns - seen.polled_cpu_ns < kBetweenPolls;
 }
 
 bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet) {
@@ -123,14 +132,21 @@ Observer::Decision Observer::look(const Look& now) {
         ++in_fabric;
         if (view && view->activity == Activity::polling &&
             rank.state.kind != ProcessState::Kind::stopped) {
-          if (view->empty_polls != seen.empty_polls) ++seen.grown;
+          if (view->empty_polls != seen.empty_polls) {
+            ++seen.grown;
+            seen.polled_cpu_ns = rank.state.cpu_ns;
+          }
           seen.empty_polls = view->empty_polls;
           if (seen.grown < kGrownLooks) sure = false;
         }
         break;
       case Kind::waking:
-        // On a busy machine a beat of its side channel may take many looks to pass.
         sure = false;
+        if (between_polls(rank, seen)) {
+          ++in_fabric;
+          break;
+        }
+        // On a busy machine a beat of its side channel may take many looks to pass.
         [[fallthrough]];
       case Kind::outside:
         ++outside;

@@ -53,10 +53,12 @@ class Observer {
   struct Seen {
     uint64_t empty_polls = 0;
     int grown = 0;  // looks since the start of the quiet in which empty polls had grown
+    uint64_t polled_cpu_ns = 0;  // its CPU time when they last had
     uint64_t cpu_ns = 0;
     uint64_t wakeups = 0;
   };
 
+  static bool between_polls(const RankLook& rank, const Seen& seen);
   static bool worked(const RankLook& rank, const Seen& seen, int64_t quiet);
   void restart(const Look& now);
   bool changed(const Look& now) const;

@@ -66,6 +66,36 @@ TEST(Observer, TwoPollers) {
   EXPECT_LE(at, 50);
 }
 
+// On a busy machine a poller may get no processor between two looks: it is no other than before.
+TEST(Observer, APollerThatPausesForAProcessor) {
+  Watch watch;
+  int64_t at = watch.stuck_after(1000, [&](int64_t ms) {
+    watch.poll(0);
+    bool runs = ms % 6 == 0;
+    watch.process(1).activity = runs ? Activity::polling : Activity::elsewhere;
+    if (runs) {
+      watch.poll(1);
+      watch.rank(1).state.cpu_ns += 2 * kMs;
+    }
+  });
+  EXPECT_GE(at, 30);
+  EXPECT_LE(at, 60);
+}
+
+TEST(Observer, APollerThatGoesOnToComputeIsNotStuck) {
+  Watch watch;
+  EXPECT_EQ(watch.stuck_after(3000,
+                              [&](int64_t ms) {
+                                watch.poll(0);
+                                bool polls = ms < 20;
+                                watch.process(1).activity =
+                                    polls ? Activity::polling : Activity::elsewhere;
+                                if (polls) watch.poll(1);
+                                watch.rank(1).state.cpu_ns += 2 * kMs;
+                              }),
+            -1);
+}
+
 TEST(Observer, ProgressIsNotStuck) {
   Watch watch;
   EXPECT_EQ(watch.stuck_after(1000,
