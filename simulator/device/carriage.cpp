@@ -120,8 +120,11 @@ ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
                                                                           : IBV_WC_MW_BIND_ERR;
   }
   const ibv_mw_bind_info& bind = request.bind_mw.bind_info;
-  Region* window = owner_.regions.find(request.bind_mw.mw->rkey);
-  if (!window || !window->window || window->domain != qp_base.pd) return IBV_WC_MW_BIND_ERR;
+  uint32_t handle = request.bind_mw.mw->handle;
+  Region* window = owner_.regions.find_window(handle);
+  if (!window || window->domain != qp_base.pd || MemoryTable::handle_of(request.bind_mw.rkey) != handle) {
+    return IBV_WC_MW_BIND_ERR;
+  }
   if (bind.length == 0) {  // unbound
     window->bytes = 0;
     window->access = 0;
@@ -138,8 +141,8 @@ ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
     window->base = region->at(bind.addr);
     window->access = static_cast<int>(bind.mw_access_flags);
   }
-  return owner_.regions.rekey(request.bind_mw.mw->rkey, request.bind_mw.rkey) ? IBV_WC_SUCCESS
-                                                                              : IBV_WC_MW_BIND_ERR;
+  owner_.regions.rekey(*window, request.bind_mw.rkey);
+  return IBV_WC_SUCCESS;
 }
 
 }  // namespace railyard::sim

@@ -46,13 +46,16 @@ class MemoryTable {
     return region.key;
   }
 
-  // Gives a window the key of its latest binding, which differs in the lowest byte alone.
-  bool rekey(uint32_t key, uint32_t fresh) {
-    Region* region = find(key);
-    if (!region || key >> 8 != fresh >> 8) return false;
-    region->key = fresh;
-    generations_[(key >> 8) - 1] = static_cast<uint8_t>(fresh);
-    return true;
+  // A window keeps its handle while its key changes with each binding, in the lowest byte alone.
+  static uint32_t handle_of(uint32_t key) { return key >> 8; }
+  Region* find_window(uint32_t handle) {
+    if (handle - 1 >= regions_.size()) return nullptr;
+    Region& region = regions_[handle - 1];
+    return region.key != 0 && region.window ? &region : nullptr;
+  }
+  void rekey(Region& window, uint32_t key) {
+    window.key = key;
+    generations_[handle_of(key) - 1] = static_cast<uint8_t>(key);
   }
 
   // Takes back a window's binding.

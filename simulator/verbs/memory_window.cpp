@@ -15,7 +15,8 @@ ibv_mw* allocate_window(ibv_pd* domain, ibv_mw_type type) {
   Region unbound;
   unbound.domain = domain;
   unbound.window = true;
-  return new ibv_mw{domain->context, domain, context.regions.add(unbound), 0, type};
+  uint32_t key = context.regions.add(unbound);
+  return new ibv_mw{domain->context, domain, key, MemoryTable::handle_of(key), type};
 }
 
 int deallocate_window(ibv_mw* window) {
@@ -23,7 +24,8 @@ int deallocate_window(ibv_mw* window) {
   if (int error = enter(context, Verb::dealloc_mw)) return error;
   {
     std::lock_guard guard(context.lock);
-    context.regions.remove(window->rkey);
+    // By its handle: a binding that failed has left a key in `rkey` that the window never had.
+    if (Region* region = context.regions.find_window(window->handle)) context.regions.remove(region->key);
   }
   delete window;
   return 0;

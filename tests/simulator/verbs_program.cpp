@@ -173,6 +173,7 @@ Pair::Pair(Program& program, Queue& sends, Queue& receives, PairOptions options)
   ibv_qp_init_attr wanted{};
   wanted.send_cq = sends.get();
   wanted.recv_cq = receives.get();
+  wanted.srq = options.shared;
   wanted.qp_type = options.type;
   wanted.sq_sig_all = options.signal_all;
   wanted.cap = {options.sends, options.receives, options.pieces, options.pieces,
@@ -197,10 +198,13 @@ ibv_qp_state Pair::state() const {
 
 int Pair::mask(ibv_qp_state state) const {
   bool reliable = options_.type == IBV_QPT_RC;
+  bool datagrams = options_.type == IBV_QPT_UD;
   switch (state) {
     case IBV_QPS_INIT:
+      if (datagrams) return IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY;
       return IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS;
     case IBV_QPS_RTR:
+      if (datagrams) return IBV_QP_STATE;
       return IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
              (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
     case IBV_QPS_RTS:
@@ -218,6 +222,7 @@ ibv_qp_attr Pair::attributes(ibv_qp_state state, const Address& peer) const {
   attributes.qp_state = state;
   attributes.port_num = 1;
   attributes.qp_access_flags = options_.access;
+  attributes.qkey = options_.qkey;
   attributes.path_mtu = program_.port_attributes().active_mtu;
   attributes.dest_qp_num = peer.number;
   attributes.max_dest_rd_atomic = options_.type == IBV_QPT_RC ? 1 : 0;
@@ -272,8 +277,14 @@ int Pair::send(const std::vector<ibv_sge>& pieces, const Request& request) {
   wanted.opcode = request.opcode;
   wanted.send_flags = request.flags;
   wanted.imm_data = request.immediate;
-  wanted.wr.rdma.remote_addr = request.to.address;
-  wanted.wr.rdma.rkey = request.to.key;
+  if (request.handle) {
+    wanted.wr.ud = {request.handle, request.number, request.qkey};
+  } else if (request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+             request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+    wanted.wr.atomic = {request.to.address, request.compare_add, request.swap, request.to.key};
+  } else {
+    wanted.wr.rdma = {request.to.address, request.to.key};
+  }
   int result = ibv_post_send(pair_, &wanted, &bad);
   if (result != 0) {
     EXPECT_EQ(bad, &wanted);

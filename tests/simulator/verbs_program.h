@@ -109,6 +109,8 @@ struct PairOptions {
   uint8_t retries = 7;
   uint8_t rnr_retries = 7;  // 7: for ever
   uint8_t rnr_timer = 1;    // 10 us
+  ibv_srq* shared = nullptr;
+  uint32_t qkey = 0x11111111;  // of datagrams
 };
 
 // What is sent beside the bytes.
@@ -117,7 +119,10 @@ struct Request {
   ibv_wr_opcode opcode = IBV_WR_SEND;
   unsigned flags = 0;
   uint32_t immediate = 0;
-  Window to = {};
+  Window to = {};  // RDMA and atomic operations
+  uint64_t compare_add = 0, swap = 0;
+  ibv_ah* handle = nullptr;  // datagrams
+  uint32_t number = 0, qkey = 0x11111111;
 };
 
 // A queue pair.
@@ -144,8 +149,8 @@ class Pair {
   ibv_qp_attr attributes(ibv_qp_state state, const Address& peer = {}) const;
   int mask(ibv_qp_state state) const;
 
-  // From RESET to RTS.
-  void connect(const Address& peer);
+  // From RESET to RTS; datagrams need no peer.
+  void connect(const Address& peer = {});
 
   // 0 or an errno.
   int send(const std::vector<ibv_sge>& pieces, const Request& request = {});
