@@ -47,6 +47,8 @@ class ClusterRun {
   Evidence evidence(const fabric::Snapshot& snapshot, bool stuck) const;
   std::string place_of(int rank) const;
   Diagnosis final_diagnosis();
+  void tell_trace();
+  void conclude();  // fills the report once every rank has ended
   void check_leftovers();
 
   const Scenario& scenario_;

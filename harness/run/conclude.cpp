@@ -1,0 +1,121 @@
+// How a run ends: the verdict, what was left behind, and the report.
+#include <fmt/format.h>
+
+#include "run/check.h"
+#include "run/cluster_run.h"
+#include "run/results.h"
+#include "scenario/units.h"
+
+namespace railyard::harness {
+
+namespace {
+
+constexpr int kTailLines = 8;
+constexpr size_t kTraceEvents = 4;  // per process
+
+}  // namespace
+
+std::string ClusterRun::place_of(int rank) const {
+  const WorkerPage& page = *pages_[static_cast<size_t>(rank)];
+  Position position = page.position.load(std::memory_order_acquire);
+  if (!scenario_.program.empty()) return "";
+  if (position == kNowhere || operation_of(position) >= scenario_.operations.size()) {
+    return page.current_phase() == Phase::starting ? "start-up" : "";
+  }
+  return fmt::format("{}, iteration {}", scenario_.operations[operation_of(position)].name,
+                     iteration_of(position));
+}
+
+Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) const {
+  Evidence found;
+  found.snapshot = snapshot;
+  found.stuck = stuck;
+  for (const fabric::NodeSpec& node : scenario_.cluster.spec.nodes)
+    found.node_names.push_back(node.name);
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    const Rank& rank = ranks_[i];
+    RankEvidence entry;
+    entry.rank = static_cast<int>(i);
+    entry.pid = rank.pid;
+    entry.alive = rank.alive;
+    entry.stopped = rank.alive && rank.state.kind == ProcessState::Kind::stopped;
+    entry.exit = rank.exit;
+    entry.signal = rank.signal;
+    entry.ended_by_harness = rank.ended_by_harness;
+    entry.ended_at_ns = rank.ended_at_ns;
+    entry.place = place_of(static_cast<int>(i));
+    RankReport result;
+    if (!rank.alive) read_result(workplace_.file(fmt::format("result.{}.json", i)), result);
+    entry.error = result.error;
+    entry.finished = !rank.alive && rank.exit == 0 && (!result.has_result || result.ok);
+    RankLook look{entry.rank, rank.pid, rank.alive, pages_[i]->current_phase() == Phase::computing,
+                  false,      0,        rank.state};
+    if (rank.alive) entry.waiting = Observer::waiting(look, process_of(snapshot, rank.pid));
+    found.ranks.push_back(std::move(entry));
+  }
+  return found;
+}
+
+Diagnosis ClusterRun::final_diagnosis() {
+  bool all_well = true;
+  for (const RankReport& rank : report_.ranks) all_well = all_well && rank.ok;
+  if (auto wrong = check_data(report_.ranks)) return *wrong;
+  if (report_.was_stuck && !all_well) return report_.diagnosis;
+  Diagnosis diagnosis = diagnose(evidence(last_, false));
+  if (diagnosis.verdict == "error" || diagnosis.verdict == "completion-error") {
+    // The queue pairs of ranks that have ended are gone; what was seen before may say more.
+    Diagnosis earlier = diagnose(evidence(fullest_, false));
+    if (earlier.verdict != "error" && earlier.verdict != "ok") diagnosis = earlier;
+  }
+  if (!why_ended_.empty() && diagnosis.verdict != "ok") {
+    diagnosis.details.push_back(why_ended_);
+  }
+  if (!why_ended_.empty() && diagnosis.verdict == "ok") {
+    diagnosis = {"error", why_ended_, {}, {}};
+  }
+  return diagnosis;
+}
+
+void ClusterRun::check_leftovers() {
+  fabric::Snapshot after = fabric_.snapshot();
+  for (const fabric::ContextView& context : after.contexts) {
+    const fabric::ProcessView& process = after.processes[static_cast<size_t>(context.process)];
+    report_.failures.push_back(fmt::format(
+        "left behind: a context on {} of rank {} with {} queue pairs and {} memory regions",
+        after.devices[static_cast<size_t>(context.device)].name, process.node, context.queue_pairs,
+        context.memory_regions));
+  }
+  report_.faults = faults_.reports(after);
+}
+
+void ClusterRun::tell_trace() {
+  for (const fabric::TraceEvent& event : fabric_.trace(kTraceEvents)) {
+    auto process = static_cast<size_t>(event.process);
+    int rank = process < last_.processes.size() ? last_.processes[process].node : -1;
+    report_.trace_tail.push_back(fmt::format("{:>12} rank {} queue pair {} {} ({} B)",
+                                             format_ns(event.at_ns), rank, event.queue_pair,
+                                             event.what, event.bytes));
+  }
+}
+
+void ClusterRun::conclude() {
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    RankReport& entry = report_.ranks[i];
+    const Rank& rank = ranks_[i];
+    entry.pid = rank.pid;
+    entry.exit = rank.exit;
+    entry.signal = rank.signal;
+    entry.ended_by_harness = rank.ended_by_harness;
+    entry.ended_by_fault = rank.ended_by_fault;
+    read_result(workplace_.file(fmt::format("result.{}.json", i)), entry);
+    if (!entry.has_result) entry.ok = rank.exit == 0;
+    entry.output_tail = tail_of(workplace_.file(fmt::format("output.{}", i)), kTailLines);
+  }
+  report_.diagnosis = final_diagnosis();
+  if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;
+  check_leftovers();
+  if (!report_.interrupted) check_expectations(scenario_, report_);
+  if (options_.keep) report_.kept_directory = workplace_.path();
+}
+
+}  // namespace railyard::harness
