@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cstring>
 
 #include "bootstrap/wire.h"
@@ -9,12 +10,6 @@
 namespace railyard {
 
 namespace {
-
-size_t power_of_two_below(size_t value) {
-  size_t power = 1;
-  while (power * 2 <= value) power *= 2;
-  return power;
-}
 
 void pack(WireWriter& writer, const QueuePairAddress& address) {
   writer
@@ -44,12 +39,12 @@ SlotPlan SlotPlan::for_rails(int rails, size_t max_message_bytes) {
   auto count = static_cast<size_t>(std::max(rails, 1));
   SlotPlan plan;
   size_t small = (size_t{2} << 20) / count / (2 * kSmallBytes);
-  plan.small_slots = static_cast<uint32_t>(std::clamp<size_t>(power_of_two_below(small), 8, 32));
+  plan.small_slots = static_cast<uint32_t>(std::clamp<size_t>(std::bit_floor(small), 8, 32));
   plan.large_slots = count > 16 ? 2 : 4;
   size_t large = (size_t{3} << 20) / count / (2 * plan.large_slots);
-  plan.large_bytes = std::clamp<size_t>(power_of_two_below(large), 16 << 10, 256 << 10);
+  plan.large_bytes = std::clamp<size_t>(std::bit_floor(large), 16 << 10, 256 << 10);
   if (max_message_bytes < plan.large_bytes) {
-    plan.large_bytes = power_of_two_below(std::max<size_t>(max_message_bytes, 1));
+    plan.large_bytes = std::bit_floor(std::max<size_t>(max_message_bytes, 1));
   }
   // Below this a large message carries less than a run of small ones.
   if (plan.large_bytes <= kSmallBytes) plan.large_bytes = plan.large_slots = 0;
@@ -97,7 +92,8 @@ Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queu
   small_.emplace(device_, queue, transport, ask(small_slots_), where);
   auto fit = [&](uint32_t slots, uint32_t unit, QueueDepth granted, uint32_t least) {
     uint32_t room = std::min(granted.send, granted.receive) / unit;
-    if (room >= least) return std::min(slots, room);
+    // A power of two, so that slots go on in order when the totals wrap around.
+    if (room >= least) return std::bit_floor(std::min(slots, room));
     ErrorFields fields = fields_of("ibv_create_qp", where);
     fields.limit = unit > 1 ? "queue depth in 4 KiB frames" : "queue depth";
     fields.asked = least * unit;
