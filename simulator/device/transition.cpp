@@ -68,10 +68,18 @@ unsigned type_bit(ibv_qp_type type) {
   }
 }
 
+// What programs may give that half an XRC connection has no use for: the kernel's verbs interface passes
+// over it (modify_qp_mask in uverbs_cmd.c), and perftest relies on that.
+int overlooked(ibv_qp_type type) {
+  if (type == IBV_QPT_XRC_SEND) return kReadsIn | kRnrTimer;
+  if (type == IBV_QPT_XRC_RECV) return kReadsOut | kRetries | kRnrRetries;
+  return 0;
+}
+
 }  // namespace
 
 int check_transition(ibv_qp_type type, ibv_qp_state from, ibv_qp_state to, int mask) {
-  mask &= ~(kState | IBV_QP_CAP | IBV_QP_RATE_LIMIT);
+  mask &= ~(kState | IBV_QP_CAP | IBV_QP_RATE_LIMIT | overlooked(type));
   if (to == IBV_QPS_RESET || to == IBV_QPS_ERR) return (mask & ~kCurrent) == 0 ? 0 : EINVAL;
   for (const Move& move : kMoves) {
     if (!(move.types & type_bit(type)) || move.from != from || move.to != to) continue;

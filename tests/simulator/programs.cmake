@@ -34,6 +34,10 @@ railyard_program_test(ibv_rc_pingpong.new_send PROFILE connectx ibv_rc_pingpong 
 railyard_program_test(ibv_rc_pingpong.timestamps PROFILE connectx ibv_rc_pingpong -c -t ${client})
 railyard_program_test(ibv_uc_pingpong PROFILE connectx ibv_uc_pingpong -c ${client})
 
+railyard_program_test(ibv_ud_pingpong PROFILE connectx ibv_ud_pingpong -c ${client})
+railyard_program_test(ibv_srq_pingpong PROFILE connectx ibv_srq_pingpong -c ${client})
+railyard_program_test(ibv_xsrq_pingpong PROFILE connectx ibv_xsrq_pingpong ${client})
+
 railyard_program_test(ib_send_lat PROFILE connectx ib_send_lat -F ${client})
 railyard_program_test(ib_send_lat.uc PROFILE connectx ib_send_lat -F -c UC -s 8 ${client})
 railyard_program_test(ib_write_lat PROFILE connectx ib_write_lat -F -n 200 ${client})
@@ -45,3 +49,9 @@ railyard_program_test(ib_send_bw.events PROFILE connectx ib_send_bw -F -e ${clie
 railyard_program_test(ib_write_bw PROFILE connectx ib_write_bw -F ${client})
 railyard_program_test(ib_write_bw.uc PROFILE connectx ib_write_bw -F -c UC ${client})
 railyard_program_test(ib_read_bw PROFILE connectx ib_read_bw -F ${client})
+
+railyard_program_test(ib_send_lat.ud PROFILE connectx ib_send_lat -F -c UD ${client})
+railyard_program_test(ib_send_bw.shared PROFILE connectx ib_send_bw -F --use-srq ${client})
+railyard_program_test(ib_send_bw.xrc PROFILE connectx ib_send_bw -F -c XRC ${client})
+railyard_program_test(ib_write_bw.xrc PROFILE connectx ib_write_bw -F -c XRC ${client})
+railyard_program_test(ib_atomic_bw PROFILE connectx ib_atomic_bw -F ${client})

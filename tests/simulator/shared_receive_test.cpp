@@ -1,9 +1,10 @@
 // Shared receive queues (ibv_create_srq(3), InfiniBand specification 10.2.9).
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
 #include <cerrno>
-#include <memory>
+#include <utility>
 
 #include "verbs_test.h"
 
@@ -161,6 +162,90 @@ TEST_F(SharedReceiveTest, TellsOfTheLastReceiveAQueuePairTakes) {
     EXPECT_EQ(event.event_type, IBV_EVENT_QP_LAST_WQE_REACHED);
     EXPECT_EQ(event.element.qp, stage.receivers[0].get());
     ibv_ack_async_event(&event);
+  });
+}
+
+// -------------------------------------------------------------------------------------------------
+// XRC: a sender names the shared receive queue that its message is for.
+
+TEST_F(SharedReceiveTest, AnExtendedSenderChoosesAmongSharedQueues) {
+  cluster("connectx");
+  program([] {
+    Program here;
+    Queue sends(here), first_queue(here), second_queue(here);
+    Buffer from(here, 4096), to(here, 4096);
+    ibv_xrcd_init_attr domain_wanted{.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
+                                     .fd = -1,
+                                     .oflags = O_CREAT};
+    ibv_xrcd* domain = ibv_open_xrcd(here.context, &domain_wanted);
+    ASSERT_NE(domain, nullptr);
+    auto create_shared = [&](Queue& completions) {
+      ibv_srq_init_attr_ex wanted{};
+      wanted.attr.max_wr = 8;
+      wanted.attr.max_sge = 1;
+      wanted.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ |
+                         IBV_SRQ_INIT_ATTR_PD;
+      wanted.srq_type = IBV_SRQT_XRC;
+      wanted.xrcd = domain;
+      wanted.cq = completions.get();
+      wanted.pd = here.domain;
+      return ibv_create_srq_ex(here.context, &wanted);
+    };
+    ibv_srq *first = create_shared(first_queue), *second = create_shared(second_queue);
+    ASSERT_TRUE(first && second);
+    uint32_t number = 0;
+    ASSERT_EQ(ibv_get_srq_num(second, &number), 0);
+
+    ibv_qp_init_attr_ex wanted{};
+    wanted.qp_type = IBV_QPT_XRC_RECV;
+    wanted.comp_mask = IBV_QP_INIT_ATTR_XRCD;
+    wanted.xrcd = domain;
+    ibv_qp* target = ibv_create_qp_ex(here.context, &wanted);
+    ASSERT_NE(target, nullptr);
+    wanted = {};
+    wanted.qp_type = IBV_QPT_XRC_SEND;
+    wanted.comp_mask = IBV_QP_INIT_ATTR_PD;
+    wanted.pd = here.domain;
+    wanted.send_cq = sends.get();
+    wanted.cap = {8, 0, 1, 0, 0};
+    wanted.sq_sig_all = 1;
+    ibv_qp* sender = ibv_create_qp_ex(here.context, &wanted);
+    ASSERT_NE(sender, nullptr);
+
+    // Any reliable connection's attributes will do for both halves.
+    Pair pattern(here, sends);
+    for (auto [one, other] : {std::pair{target, sender}, std::pair{sender, target}}) {
+      Address peer = pattern.address();
+      peer.number = other->qp_num;
+      for (ibv_qp_state state : {IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS}) {
+        ibv_qp_attr attributes = pattern.attributes(state, peer);
+        ASSERT_EQ(ibv_modify_qp(one, &attributes, pattern.mask(state)), 0) << state;
+      }
+    }
+
+    ibv_sge piece = to.all();
+    ibv_recv_wr receive{.wr_id = 5, .next = nullptr, .sg_list = &piece, .num_sge = 1};
+    ibv_recv_wr* bad_receive = nullptr;
+    ASSERT_EQ(ibv_post_srq_recv(first, &receive, &bad_receive), 0);
+    ASSERT_EQ(ibv_post_srq_recv(second, &receive, &bad_receive), 0);
+    from.fill(1, 0, 64);
+    ibv_sge data = from.piece(0, 64);
+    ibv_send_wr send{}, *bad_send = nullptr;
+    send.sg_list = &data;
+    send.num_sge = 1;
+    send.opcode = IBV_WR_SEND;
+    send.qp_type.xrc.remote_srqn = number;
+    ASSERT_EQ(ibv_post_send(sender, &send, &bad_send), 0);
+    EXPECT_EQ(second_queue.next().status, IBV_WC_SUCCESS);
+    EXPECT_EQ(sends.next().status, IBV_WC_SUCCESS);
+    EXPECT_TRUE(first_queue.quiet());
+    EXPECT_TRUE(to.holds(1, 0, 64));
+
+    EXPECT_EQ(ibv_destroy_qp(sender), 0);
+    EXPECT_EQ(ibv_destroy_qp(target), 0);
+    EXPECT_EQ(ibv_destroy_srq(first), 0);
+    EXPECT_EQ(ibv_destroy_srq(second), 0);
+    EXPECT_EQ(ibv_close_xrcd(domain), 0);
   });
 }
 
