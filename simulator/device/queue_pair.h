@@ -60,6 +60,8 @@ class QueuePair : public ibv_qp_ex {
 
   // sender.cpp. post_send() returns 0 or an errno, with the offending request in `bad`.
   int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
+  // 0 if all of these can be posted, else the errno of the first that cannot.
+  int check_all(const ibv_send_wr* requests) const;
   // Writes the completions that are due; whether there were any.
   bool progress_sends();
   bool holding() const { return holding_; }

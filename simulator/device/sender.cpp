@@ -141,6 +141,17 @@ int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
   return used_units_ + units_of(*bytes) <= cap_.max_send_wr ? 0 : profile.over_post_error;
 }
 
+int QueuePair::check_all(const ibv_send_wr* requests) const {
+  uint32_t units = used_units_;
+  for (const ibv_send_wr* request = requests; request; request = request->next) {
+    uint64_t bytes = 0;
+    if (int error = check(*request, &bytes)) return error;
+    units += units_of(bytes);
+    if (units > cap_.max_send_wr) return owner_.profile().over_post_error;
+  }
+  return 0;
+}
+
 int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
   uint64_t now = segment().now_ticks();
   uint64_t count = 0;

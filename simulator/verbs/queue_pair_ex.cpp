@@ -36,11 +36,17 @@ void unsupported(ibv_qp_ex* face) {
   builder.fail(EOPNOTSUPP);
 }
 
+// One bad request aborts the whole batch (ibv_wr_post(3)), unlike a list given to ibv_post_send().
 int complete(ibv_qp_ex* face) {
-  RequestBuilder& builder = from(face).builder;
+  QueuePair& pair = from(face);
+  RequestBuilder& builder = pair.builder;
   if (builder.error() != 0 || builder.empty()) return builder.error();
-  ibv_send_wr* bad = nullptr;
-  return post_send(&face->qp_base, builder.chain(), &bad);
+  ibv_send_wr *requests = builder.chain(), *bad = nullptr;
+  if (requests->next) {
+    std::lock_guard guard(pair.owner().lock);
+    if (int error = pair.check_all(requests)) return error;
+  }
+  return post_send(&face->qp_base, requests, &bad);
 }
 
 }  // namespace
