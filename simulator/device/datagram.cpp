@@ -6,8 +6,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "device/context.h"
+#include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "fabric/topology.h"
@@ -94,7 +96,7 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
   pieces.gather_to(payload.data());
 
   layout::DatagramHeader header{};
-  header.posted_ticks = ticks;
+  header.arrival_ticks = ticks;
   header.bytes = static_cast<uint32_t>(payload.size());
   header.immediate = request.imm_data;
   header.source_number = number_;
@@ -109,7 +111,7 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
     memcpy(header.source_gid, own.raw, sizeof header.source_gid);
     memcpy(header.destination_gid, address.attributes.grh.dgid.raw, sizeof header.destination_gid);
   }
-  auto send_to = [&](uint32_t receiver) {
+  auto deliver = [&](uint32_t receiver) {
     if (!pending_.empty() || !deliver_datagram(receiver, header, payload.data())) {
       pending_.push_back({receiver, header, payload});
     }
@@ -119,6 +121,25 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
     owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, header.bytes, 0);
   };
   auto from = static_cast<int32_t>(record_.port);
+  auto send_to = [&](uint32_t receiver) {
+    if (!links_matter(segment())) return deliver(receiver);
+    auto to = static_cast<int32_t>(segment().queue_pair(receiver).port);
+    Passage passage = pass_links(owner_.attachment(), from, to, number_, header.bytes, ticks);
+    send_at(posted_ - 1).ready_ticks = passage.left_ticks;
+    if (passage.lost || (passage.corrupted && owner_.profile().checks_integrity)) return lose();
+    header.arrival_ticks = passage.arrival_ticks;
+    if (passage.corrupted) header.flags |= layout::kCorrupted;
+    std::optional<PendingDatagram> overtaken = std::exchange(overtaken_, std::nullopt);
+    if (passage.reordered) {
+      overtaken_ = {receiver, header, payload};  // until the next one has passed it
+    } else {
+      deliver(receiver);
+      if (passage.duplicated) deliver(receiver);
+    }
+    if (overtaken && !deliver_datagram(overtaken->receiver, overtaken->header, overtaken->payload.data())) {
+      pending_.push_back(std::move(*overtaken));
+    }
+  };
   if (!address.multicast) {
     uint32_t receiver = request.wr.ud.remote_qpn;
     bool arrives = receiver < layout::kMaxQueuePairs && reaches(segment(), from, address.port) &&
@@ -174,6 +195,10 @@ bool QueuePair::progress_datagrams() {
   for (; settled < kBatch && receiving(); ++settled) {
     layout::Datagram& slot = slot_at(segment(), record_, next_);
     bool filled = slot.stamp.load(std::memory_order_acquire) == next_ + 1;
+    if (filled && links_matter(segment())) {
+      underway_ = arrival_of(segment(), slot.header.arrival_ticks) > segment().now_ticks();
+      if (underway_) break;
+    }
     if (!filled) {
       uint64_t claim = slot.claim.load(std::memory_order_acquire);
       uint64_t mask = (uint64_t{1} << layout::kClaimShift) - 1;
@@ -214,7 +239,8 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
   record_.messages_in.store(record_.messages_in.load() + 1, std::memory_order_relaxed);
   if (datagram.qkey != attributes_.qkey) return;  // InfiniBand specification 10.2.5: dropped silently
   ReceiveQueue& queue = receives();
-  if (queue.empty() || queue.front().posted_ticks > datagram.posted_ticks) return drop(datagram.posted_ticks);
+  uint64_t arrival = arrival_of(segment(), datagram.arrival_ticks);
+  if (queue.empty() || queue.front().posted_ticks > arrival) return drop(arrival);
   const Receive& receive = queue.front();
   std::byte header[kGrhBytes];
   write_grh(datagram, header);
@@ -226,6 +252,7 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
     status = places(receive, queue.front_pieces(), kGrhBytes + datagram.bytes, here);
   }
   if (status == IBV_WC_SUCCESS) here.copy_from(there);
+  if (status == IBV_WC_SUCCESS && (datagram.flags & layout::kCorrupted)) here.flip_a_bit();
   ibv_wc wc{};
   wc.status = status;
   wc.opcode = IBV_WC_RECV;

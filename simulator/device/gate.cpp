@@ -34,6 +34,7 @@ void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair
       if (armed()) fault.fired.fetch_add(1);
       break;
     }
+    default: break;  // messages' faults
   }
 }
 
@@ -47,6 +48,7 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
   for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
     layout::Fault& fault = segment.fault(i);
     if (fault.armed.load(std::memory_order_acquire) == 0) continue;
+    if (fault.kind != layout::FaultKind::verb) continue;
     if (fault.verb != static_cast<uint32_t>(verb)) continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
     if (call < fault.nth || call - fault.nth >= fault.times) continue;

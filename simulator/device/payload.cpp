@@ -51,6 +51,12 @@ void Pieces::list_in(std::byte* body) const {
   }
 }
 
+void Pieces::flip_a_bit() const {
+  if (count_ == 0) return;
+  const iovec& piece = list_[count_ / 2];
+  static_cast<std::byte*>(piece.iov_base)[piece.iov_len / 2] ^= std::byte{1};
+}
+
 void Pieces::copy_from(const Pieces& from) const {
   size_t to = 0;
   uint64_t offset = 0;

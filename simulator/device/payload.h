@@ -32,6 +32,9 @@ class Pieces {
   void scatter_from(const std::byte* in) const;
   void list_in(std::byte* body) const;
 
+  // Damages the middle byte.
+  void flip_a_bit() const;
+
   // Copies `from` here; both have the same number of bytes.
   void copy_from(const Pieces& from) const;
 

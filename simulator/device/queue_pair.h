@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "device/attachment.h"
@@ -21,6 +22,7 @@ namespace railyard::sim {
 class Context;
 class Pieces;
 class SharedReceiveQueue;
+struct Passage;
 struct Region;
 
 // The port of the fabric that an address names, or layout::kNowhere.
@@ -77,7 +79,9 @@ class QueuePair : public ibv_qp_ex {
   // Whether a message has arrived that no posted receive waits for.
   bool arrival_without_receive();
   // Whether time alone will change something.
-  bool timer_runs() const { return refusing_ || closed_since_ != 0; }
+  bool timer_runs() const {
+    return refusing_ || closed_since_ != 0 || underway_ || (sends_outstanding() && latest_arrival_ != 0);
+  }
 
   // Wakes the process that this talks to, or only its helper if that sleeps.
   void ring_peer(bool only_if_asleep) const;
@@ -89,6 +93,7 @@ class QueuePair : public ibv_qp_ex {
   struct Send {
     uint64_t id;
     uint64_t wire;  // its number on the ring, where it is on it
+    uint64_t ready_ticks;         // not complete before, as the links say
     uint64_t staging_mark;        // 0: nothing of it in the staging ring
     uint64_t staged_at;           // where in the segment a staged payload is
     uint64_t block_bytes;         // of a block of its own there; 0: it is in the ring
@@ -126,6 +131,7 @@ class QueuePair : public ibv_qp_ex {
   void start_connection();
   Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  bool pass(Send& send, uint64_t ticks, Passage& passage);
   ibv_wc_status collect(const ibv_send_wr& request, Pieces& pieces) const;
   ibv_wc_status load(const ibv_send_wr& request, Send& send, layout::Slot& slot);
   ibv_wc_status load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
@@ -206,6 +212,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t on_wire_ = 0, settled_ = 0;
   uint32_t used_units_ = 0;
   Staging staging_;
+  uint64_t latest_arrival_ = 0;
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has
   uint64_t looked_at_peer_ = 0;
   bool peer_dead_ = false;
@@ -222,8 +229,10 @@ class QueuePair : public ibv_qp_ex {
   uint64_t last_settled_ticks_ = 0;
   bool refusing_ = false;  // an RNR timer runs
   bool holding_ = false;   // a message waits for a receive
+  bool underway_ = false;  // a message has not arrived yet
 
   std::deque<PendingDatagram> pending_;
+  std::optional<PendingDatagram> overtaken_;  // a reordered datagram waits for its successor
   uint32_t stuck_looks_ = 0;  // at a slot whose sender may have died
 };
 

@@ -6,6 +6,7 @@
 
 #include "device/context.h"
 #include "device/gate.h"
+#include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
@@ -130,7 +131,7 @@ bool QueuePair::progress_receives() {
     if (settle(slot) == Verdict::waiting) break;
     ++next_;
     ++settled;
-    last_settled_ticks_ = std::max(last_settled_ticks_, slot.posted_ticks);
+    last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
     refusing_ = holding_ = false;
     record_.settled.store(next_, std::memory_order_release);
     if (!receiving()) break;
@@ -155,10 +156,16 @@ bool QueuePair::arrival_without_receive() {
 }
 
 QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
+  uint64_t arrived = slot.arrival_ticks;
+  if (links_matter(segment())) {
+    arrived = arrival_of(segment(), arrived);
+    underway_ = arrived > segment().now_ticks();
+    if (underway_) return Verdict::waiting;
+  }
   // What waits its turn behind another message arrives after it.
-  uint64_t arrival = std::max(slot.posted_ticks, last_settled_ticks_);
+  uint64_t arrival = std::max(arrived, last_settled_ticks_);
   look_at_topology();
-  if (!reachable_ && slot.posted_ticks >= unreachable_from_) return Verdict::waiting;
+  if (!reachable_ && arrived >= unreachable_from_) return Verdict::waiting;
   bool receives_needed = slot.opcode == IBV_WR_SEND || slot.opcode == IBV_WR_SEND_WITH_IMM ||
                          slot.opcode == IBV_WR_SEND_WITH_INV || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
   if (extended_reliable() && receives_needed && !find_shared_queue(slot)) {
@@ -285,6 +292,7 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
     Pieces here;
     here.add(region->at(slot.remote_address), slot.bytes);
     if (!fetch(slot, here)) return Verdict::settled;  // its sender's memory is gone, and so is it
+    if (slot.flags & layout::kCorrupted) here.flip_a_bit();
   }
   if (immediate) complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM);
   return Verdict::settled;
@@ -374,7 +382,9 @@ ibv_wc_status QueuePair::place(const layout::Slot& slot) {
   Pieces here;
   ibv_wc_status status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
   if (status != IBV_WC_SUCCESS) return status;
-  return fetch(slot, here) ? IBV_WC_SUCCESS : IBV_WC_GENERAL_ERR;
+  if (!fetch(slot, here)) return IBV_WC_GENERAL_ERR;
+  if (slot.flags & layout::kCorrupted) here.flip_a_bit();
+  return IBV_WC_SUCCESS;
 }
 
 void QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {

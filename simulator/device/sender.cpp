@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "device/context.h"
+#include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "fabric/topology.h"
@@ -214,13 +215,16 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
     if (peer_life_ != 0 && !reliable()) start_connection();
     if (peer_life_ == 0 || !reliable()) peer_life_ = life;
   }
+  Passage passage{ticks, ticks};
+  if (open && links_matter(segment()) && !pass(send, ticks, passage)) return false;
   uint64_t number = on_wire_;
   auto& slot = *reinterpret_cast<layout::Slot*>(
       segment().bytes_at(record_.ring + (number & send_mask_) * record_.slot_bytes));
-  slot.posted_ticks = ticks;
+  slot.arrival_ticks = passage.arrival_ticks;
   slot.bytes = send.bytes;
   slot.opcode = static_cast<uint8_t>(request.opcode);
   slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
+  if (passage.corrupted) slot.flags |= layout::kCorrupted;
   slot.immediate = request.imm_data;
   if (atomic(request.opcode)) {
     slot.remote_address = request.wr.atomic.remote_addr;
@@ -256,6 +260,45 @@ void QueuePair::wake_peer_for(const Send& send) const {
   }
 }
 
+// Sends a message over links that shape it; false: it never arrives. A reliable one is sent again after
+// its time-out, as often as it may.
+bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
+  auto from = static_cast<int32_t>(record_.port);
+  int32_t to = record_.peer_port.load(std::memory_order_relaxed);
+  bool answered = send.opcode == IBV_WR_RDMA_READ || atomic(send.opcode);
+  bool checked = owner_.profile().checks_integrity;
+  uint64_t timeout = segment().ticks_in_ns(4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout));
+  for (int tries = 0;; ++tries) {
+    passage = pass_links(owner_.attachment(), from, to, number_, answered ? 0 : send.bytes, ticks);
+    bool arrives = !passage.lost && !(passage.corrupted && checked);
+    if (arrives) break;
+    if (!reliable()) {
+      send.ready_ticks = passage.left_ticks;
+      record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
+      return false;
+    }
+    ticks += timeout;
+    if (tries == attributes_.retry_cnt) {
+      send.failure = IBV_WC_RETRY_EXC_ERR;
+      send.ready_ticks = ticks;
+      return false;
+    }
+  }
+  // Messages of a connection stay in order, whatever was delayed.
+  if (!(passage.arrival_ticks & layout::kHeld)) {
+    passage.arrival_ticks = std::max(passage.arrival_ticks, latest_arrival_);
+    latest_arrival_ = passage.arrival_ticks;
+  }
+  send.ready_ticks = passage.left_ticks;
+  if (reliable() && !(passage.arrival_ticks & layout::kHeld)) {
+    // The acknowledgement, or the answer with its data, comes the way back.
+    send.ready_ticks = pass_links(owner_.attachment(), to, from, number_, answered ? send.bytes : 0,
+                                  passage.arrival_ticks).arrival_ticks;
+  }
+  return true;
+}
+
 // How many messages of this connection are decided.
 uint64_t QueuePair::read_settled() {
   const layout::QueuePair& peer = peer_record();
@@ -271,6 +314,7 @@ uint64_t QueuePair::read_settled() {
 }
 
 bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
+  if (send.ready_ticks != 0 && send.ready_ticks > segment().now_ticks()) return false;
   if (send.failure != IBV_WC_SUCCESS) return true;
   if (send.on_wire && send.wire < settled) return true;
   // An unreliable sender is done when the message has left it, and its memory with it.
@@ -291,11 +335,11 @@ bool QueuePair::progress_sends() {
     if (!may_complete(send, settled)) {
       if (datagrams()) break;
       const layout::QueuePair& peer = peer_record();
-      if (peer.refused_at.load(std::memory_order_acquire) == send.wire + 1 &&
+      if (send.on_wire && peer.refused_at.load(std::memory_order_acquire) == send.wire + 1 &&
           peer.adopted.load(std::memory_order_acquire) ==
               record_.connection.load(std::memory_order_relaxed)) {
         complete_send(send, static_cast<ibv_wc_status>(peer.refused_status.load()));
-      } else if (reliable() && timed_out()) {
+      } else if (reliable() && send.on_wire && timed_out()) {
         complete_send(send, IBV_WC_RETRY_EXC_ERR);
       } else {
         break;

@@ -67,6 +67,9 @@ CableView view_cable(const Segment& segment, uint32_t index) {
     out.ports[end] = record.ends[end].port.load();
     out.switches[end] = record.ends[end].switch_index.load();
     out.original_ports[end] = record.original_ports[end];
+    const Link& link = record.links[end];
+    out.links[end] = {link.messages.load(), link.lost.load(), link.corrupted.load(),
+                      link.duplicated.load(), link.reordered.load()};
   }
   return out;
 }
@@ -91,8 +94,10 @@ bool needs_receive(uint8_t opcode) {
 
 // Whether the oldest message of `own` that is not settled will be without anything new happening:
 // its receiver has not looked yet, or a retry timer runs.
-bool in_flight(const QueuePair& own, const QueuePair* peer, const QueuePairView& view,
-               uint8_t opcode) {
+bool in_flight(const Segment& segment, const QueuePair& own, const QueuePair* peer, const QueuePairView& view,
+               const Slot& slot) {
+  if (!(slot.arrival_ticks & kHeld) && slot.arrival_ticks > segment.now_ticks()) return true;
+  uint8_t opcode = slot.opcode;
   uint32_t retries = own.retries.load();
   bool reliable = own.type == IBV_QPT_RC;
   if (!peer || !view.reachable) {
@@ -154,7 +159,7 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
         segment.bytes_at(record.ring + (settled & record.ring_mask) * record.slot_bytes));
     out.waiting_opcode = opcode_name(slot.opcode);
     out.waiting_bytes = slot.bytes;
-    if (in_flight(record, peer, out, slot.opcode)) ++flying;
+    if (in_flight(segment, record, peer, out, slot)) ++flying;
   }
   return out;
 }

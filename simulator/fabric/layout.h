@@ -26,7 +26,7 @@ using Shared = std::atomic<T>;
 static_assert(Shared<uint64_t>::is_always_lock_free && Shared<uint32_t>::is_always_lock_free);
 
 inline constexpr uint64_t kMagic = 0x4452415952414c49;  // changes never
-inline constexpr uint32_t kVersion = 1;                 // changes with anything in this file
+inline constexpr uint32_t kVersion = 2;                 // changes with anything in this file
 inline constexpr size_t kNameBytes = 32;
 inline constexpr size_t kBlockBytes = 64 * 1024;
 inline constexpr size_t kSegmentBytes = size_t{16} << 30;  // sparse
@@ -43,7 +43,7 @@ inline constexpr uint32_t kMaxGroups = 8;  // multicast groups of a queue pair
 inline constexpr uint32_t kTraceEvents = 4096;  // a process's; a power of two
 
 // Bits of SegmentHeader::gate: why a verb must look closer.
-inline constexpr uint32_t kGateFaults = 1, kGateSimulatedTime = 2, kGateTrace = 4;
+inline constexpr uint32_t kGateFaults = 1, kGateSimulatedTime = 2, kGateTrace = 4, kGateLinks = 8;
 
 struct alignas(kCacheLine) SegmentHeader {
   uint64_t magic;
@@ -107,6 +107,18 @@ struct Plug {
   Shared<int32_t> switch_index;
 };
 
+// One direction of a cable: how it shapes what passes, and what has passed while anything was shaped.
+// Chances are in units of 2^-32.
+struct alignas(kCacheLine) Link {
+  Shared<uint32_t> shaped;
+  Shared<uint32_t> loss, corruption, duplication, reordering;
+  Shared<uint64_t> latency_ticks;
+  Shared<double> ticks_per_byte;
+  Shared<uint64_t> seed;
+  Shared<uint64_t> busy_until;  // ticks; what comes earlier queues
+  Shared<uint64_t> messages, lost, corrupted, duplicated, reordered;
+};
+
 struct alignas(kCacheLine) Cable {
   char name[kNameBytes];
   Plug ends[2];
@@ -114,6 +126,7 @@ struct alignas(kCacheLine) Cable {
   int32_t original_switches[2];
   Shared<uint32_t> plugged;
   Shared<uint64_t> changed_ticks;  // 0: never
+  Link links[2];                   // from end 0, from end 1
 };
 
 struct Switch {
@@ -245,14 +258,14 @@ enum class Carriage : uint8_t {
 };
 
 // Bits of Slot::flags and Datagram::flags.
-inline constexpr uint8_t kSolicited = 1;
+inline constexpr uint8_t kSolicited = 1, kCorrupted = 2;
 
 // One message in a send ring, written by the sender and read by the receiver. The first cache line holds
 // all of a short message: one transfer between cores.
 struct alignas(kCacheLine) Slot {
   // connection << 40 | sequence + 1; written last.
   Shared<uint64_t> stamp;
-  uint64_t posted_ticks;  // when it left; arrival is never before
+  uint64_t arrival_ticks;  // or kHeld | a fault's index: when that releases it
   uint32_t bytes;
   uint8_t opcode;         // enum ibv_wr_opcode
   Carriage carriage;
@@ -264,6 +277,7 @@ struct alignas(kCacheLine) Slot {
   std::byte body[24];     // and on, to slot_bytes; of XRC the last word is the shared receive queue
 };
 static_assert(sizeof(Slot) == kCacheLine);
+inline constexpr uint64_t kHeld = uint64_t{1} << 63;
 inline constexpr size_t kSlotHeaderBytes = offsetof(Slot, body);
 inline constexpr size_t kSharedQueueBytes = 8;
 inline uint64_t& shared_queue_word(Slot& slot, uint64_t slot_bytes) {
@@ -271,7 +285,7 @@ inline uint64_t& shared_queue_word(Slot& slot, uint64_t slot_bytes) {
 }
 
 struct DatagramHeader {
-  uint64_t posted_ticks;
+  uint64_t arrival_ticks;  // as a slot's
   uint32_t bytes;
   uint32_t immediate;
   uint32_t source_number;
@@ -312,12 +326,17 @@ inline uint64_t stamp_of(uint64_t connection, uint64_t sequence) {
   return connection << 40 | ((sequence + 1) & ((uint64_t{1} << 40) - 1));
 }
 
-enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay };
+enum class FaultKind : uint32_t { verb, message };
+enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay, drop, corrupt, duplicate, hold };
 
 struct alignas(kCacheLine) Fault {
   Shared<uint32_t> armed;
+  FaultKind kind;
   uint32_t verb;
   int32_t node;  // -1: all
+  int32_t cable, from_end;  // of a message; from_end -1: both
+  Shared<uint64_t> seen;    // messages it might have acted on
+  Shared<uint64_t> released_ticks;
   uint64_t nth, times;
   FaultAction action;
   int32_t error_number;

@@ -66,6 +66,7 @@ struct Profile {
   int32_t region_error;
 
   NoReceive unreliable_no_receive;
+  bool checks_integrity;       // a message damaged on its way is as good as lost
   uint32_t frame_bytes;        // 0: a message may meet any receive that is long enough
   bool receive_needs_rts;      // ibv_post_recv before RTS is refused
   int32_t receive_state_error;

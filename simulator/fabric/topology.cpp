@@ -69,6 +69,15 @@ bool reaches(const Segment& segment, int32_t from, int32_t to) {
   return far_end(segment, to).switch_index == far.switch_index;
 }
 
+int hops_between(const Segment& segment, int32_t from, int32_t to, Hop out[2]) {
+  if (from == to || !reaches(segment, from, to)) return 0;
+  Side near = side_of(segment, from), far = side_of(segment, to);
+  out[0] = {static_cast<uint32_t>(near.cable), near.end};
+  if (near.cable == far.cable) return 1;
+  out[1] = {static_cast<uint32_t>(far.cable), 1 - far.end};
+  return 2;
+}
+
 bool port_active(const Segment& segment, int32_t port) {
   FarEnd far = far_end(segment, port);
   return far.port != kNowhere || far.switch_index != kNowhere;

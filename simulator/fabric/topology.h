@@ -21,6 +21,13 @@ int32_t cable_of(const Segment& segment, int32_t port);
 // because they are the same port.
 bool reaches(const Segment& segment, int32_t from, int32_t to);
 
+// The directions of cables that lead from one port to another now; returns how many (0 to 2).
+struct Hop {
+  uint32_t cable;
+  int from_end;
+};
+int hops_between(const Segment& segment, int32_t from, int32_t to, Hop out[2]);
+
 // Whether the port's link is up.
 bool port_active(const Segment& segment, int32_t port);
 

@@ -117,6 +117,11 @@ struct PortView {
   uint64_t bytes_out = 0, bytes_in = 0;
 };
 
+// What passed one direction of a cable while any link was shaped or any message fault armed.
+struct LinkView {
+  uint64_t messages = 0, lost = 0, corrupted = 0, duplicated = 0, reordered = 0;
+};
+
 struct CableView {
   std::string name;
   int ports[2] = {-1, -1};  // -1: unplugged at that end, or a switch
@@ -124,6 +129,7 @@ struct CableView {
   bool plugged = true;
   int original_ports[2] = {-1, -1};  // as the cluster was built
   int64_t changed_at_ns = 0;         // 0: never
+  LinkView links[2];                 // from end 0, from end 1
 };
 
 struct QueuePairView {
@@ -221,6 +227,32 @@ struct VerbFault {
   int64_t delay_ns = 0;
 };
 
+// What happens to messages that pass a cable, counted from when it is armed.
+struct MessageFault {
+  enum class Action {
+    drop,       // a reliable sender tries again after its time-out
+    delay,      // by `delay_ns`; what follows in its connection waits behind it
+    corrupt,    // one bit; lost where the device checks integrity
+    duplicate,  // seen by datagrams alone: connections know what they have had
+    hold,       // until release()
+  };
+  int cable = -1;
+  int from_end = -1;  // the direction: from end 0 or 1; -1: both
+  uint64_t nth = 1;   // the first message it acts on
+  uint64_t times = 1;
+  Action action = Action::drop;
+  int64_t delay_ns = 0;
+};
+
+// How one direction of a cable shapes its traffic. Chances are per message, between 0 and 1, drawn from the
+// seed and the message's number: the same run draws the same.
+struct LinkModel {
+  double latency_ns = 0;
+  double bandwidth_bytes_per_s = 0;  // 0: as fast as memory
+  double loss = 0, corruption = 0, duplication = 0, reordering = 0;
+  uint64_t seed = 1;
+};
+
 // Evidence of an operation on cables.
 struct CableChange {
   int64_t at_ns = 0;
@@ -263,8 +295,14 @@ class Fabric {
   // Exchanges the plugs of two cables at one node.
   CableChange swap(int first, int second, int node);
 
+  // Shapes a cable from one end (0 or 1) or from both (-1).
+  void shape(int cable, int from_end, const LinkModel& model);
+
   // Arms a fault; its view in the snapshot says whether it fired.
   int arm(const VerbFault& fault);
+  int arm(const MessageFault& fault);
+  // Lets the messages arrive that a fault holds.
+  void release(int fault);
   void disarm(int fault);
 
   // Records that a process is gone (after waitpid): its queue pairs vanish and its share of the
