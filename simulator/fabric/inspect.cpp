@@ -96,7 +96,12 @@ bool needs_receive(uint8_t opcode) {
 // its receiver has not looked yet, or a retry timer runs.
 bool in_flight(const Segment& segment, const QueuePair& own, const QueuePair* peer, const QueuePairView& view,
                const Slot& slot) {
-  if (!(slot.arrival_ticks & kHeld) && slot.arrival_ticks > segment.now_ticks()) return true;
+  if (slot.arrival_ticks & kHeld) {
+    const Fault& fault = segment.fault(static_cast<uint32_t>(slot.arrival_ticks & ~kHeld) % kMaxFaults);
+    if (fault.released_ticks.load() == 0) return false;
+  } else if (slot.arrival_ticks > segment.now_ticks()) {
+    return true;
+  }
   uint8_t opcode = slot.opcode;
   uint32_t retries = own.retries.load();
   bool reliable = own.type == IBV_QPT_RC;

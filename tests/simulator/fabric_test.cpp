@@ -146,7 +146,9 @@ TEST_F(FabricTest, AttachRefusesAnotherLayout) {
   auto memory = platform::SharedMemory::open(fabric.name());
   auto* header = reinterpret_cast<layout::SegmentHeader*>(memory.data());
   header->version += 1;
-  EXPECT_ERROR(Fabric::attach(fabric.name()), "layout version 2, this library has 1");
+  EXPECT_ERROR(Fabric::attach(fabric.name()),
+               "layout version " + std::to_string(layout::kVersion + 1) + ", this library has " +
+                   std::to_string(layout::kVersion));
 }
 
 TEST_F(FabricTest, AttachRefusesWhatIsNoFabric) {
