@@ -49,6 +49,7 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
       handles_(ranks_.size()),
       faults_(scenario_, fabric_, pages_, handles_) {
   if (options.keep) workplace_.keep();
+  fabric_.record_trace(true);
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
     pages_.emplace_back(workplace_.file(fmt::format("page.{}", rank)));
     Rank& self = ranks_[rank];

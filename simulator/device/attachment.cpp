@@ -176,7 +176,7 @@ void Attachment::help() {
 void Attachment::write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence,
                              uint64_t bytes, uint32_t detail) const {
   if (record_->trace == 0) {
-    record_->trace = segment_.allocate(layout::kTraceEvents * sizeof(layout::TraceRecord), process_);
+    record_->trace = segment_.allocate(layout::kTraceBytes, process_);
     if (record_->trace == 0) return;  // no room: the run goes on untraced
   }
   uint64_t at = record_->trace_count.load(std::memory_order_relaxed);

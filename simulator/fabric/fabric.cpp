@@ -98,6 +98,11 @@ Snapshot Fabric::snapshot() const {
   return out;
 }
 
+void Fabric::record_trace(bool on) {
+  auto& gate = impl_->segment.header().gate;
+  on ? gate.fetch_or(kGateTrace) : gate.fetch_and(~kGateTrace);
+}
+
 std::vector<TraceEvent> Fabric::trace(size_t most) const {
   return read_trace(impl_->segment, most);
 }

@@ -144,6 +144,8 @@ struct TraceRecord {
   uint16_t detail;
 };
 
+inline constexpr uint64_t kTraceBytes = kTraceEvents * sizeof(TraceRecord);
+
 enum class TraceKind : uint16_t {
   post_send,     // detail: opcode
   post_receive,

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "platform/process.h"
 #include "railyard/fabric.h"
@@ -128,6 +129,7 @@ std::optional<uint32_t> Segment::claim_process() const {
       if (!commit(record)) return std::nullopt;
       uint32_t expected = wanted;
       if (record.state.compare_exchange_strong(expected, kClaimed)) {
+        release(std::exchange(record.trace, 0), kTraceBytes);
         raise_to(header().processes_used, i + 1);
         return i;
       }
@@ -252,7 +254,10 @@ void Segment::reap(uint32_t index) const {
   }
   for (uint32_t i = 0; i < header().block_count; ++i) {
     if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
-    memory_.discard(header().blocks + uint64_t{i} * kBlockBytes, kBlockBytes);
+    uint64_t offset = header().blocks + uint64_t{i} * kBlockBytes;
+    // The trace tells what the dead did last; it goes when its record is used again.
+    if (record.trace != 0 && offset - record.trace < kTraceBytes) continue;
+    memory_.discard(offset, kBlockBytes);
     block_owner(i).store(kUnowned, std::memory_order_release);
   }
 }

@@ -175,6 +175,7 @@ RAILYARD_VERB int ibv_get_cq_event(ibv_comp_channel* face, ibv_cq** out, void** 
   {
     std::optional<Blocked> blocked;
     if (channel.pipe.empty()) {
+      attachment.note_verb(Verb::get_cq_event);
       blocked.emplace(attachment, layout::WaitReason::completion_event, layout::kNowhere);
     }
     if (channel.pipe.get(&queue, sizeof queue) != 0) return -1;
