@@ -96,6 +96,7 @@ int Attachment::join() {
   record.blocked.store(0);
   record.blocked_device.store(layout::kNowhere);
   record.helper_asleep.store(0);
+  record.completions.store(0);
   for (auto& count : record.calls) count.store(0);
   process_ = *claimed;
   record_ = &record;

@@ -74,10 +74,7 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
 // peer then needs no system call, to its place at once if it is long.
 ibv_wc_status QueuePair::load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
                                      const Pieces& pieces) {
-  uint32_t stride = std::max(cap_.max_send_sge, 1u);
-  if (!read_pieces_) read_pieces_ = std::make_unique<ibv_sge[]>((send_mask_ + 1) * stride);
-  send.pieces = request.num_sge;
-  std::copy_n(request.sg_list, request.num_sge, &read_pieces_[((posted_ - 1) & send_mask_) * stride]);
+  keep_pieces(request, send);
   if (send.bytes > Staging::kLargest && peer_copies()) {
     send.carriage = layout::Carriage::gather;
     slot.pieces = static_cast<uint8_t>(pieces.count());
@@ -90,6 +87,51 @@ ibv_wc_status QueuePair::load_result(const ibv_send_wr& request, Send& send, lay
   return IBV_WC_SUCCESS;
 }
 
+void QueuePair::keep_pieces(const ibv_send_wr& request, Send& send) {
+  uint32_t stride = std::max(cap_.max_send_sge, 1u);
+  if (!pieces_) pieces_ = std::make_unique<ibv_sge[]>((send_mask_ + 1) * stride);
+  send.pieces = request.num_sge;
+  std::copy_n(request.sg_list, request.num_sge, &pieces_[((posted_ - 1) & send_mask_) * stride]);
+}
+
+const ibv_sge* QueuePair::pieces_of(uint64_t i) const {
+  return &pieces_[(i & send_mask_) * std::max(cap_.max_send_sge, 1u)];
+}
+
+namespace {
+
+// FNV-1a over words: enough to see that something changed.
+uint64_t digest_of(Context& owner, const ibv_sge* pieces, int count) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (int i = 0; i < count; ++i) {
+    const Region* region = owner.regions.find(pieces[i].lkey);
+    if (!region || !region->covers(pieces[i].addr, pieces[i].length)) return 0;
+    const std::byte* bytes = region->at(pieces[i].addr);
+    for (uint32_t at = 0; at < pieces[i].length; at += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      memcpy(&word, bytes + at, std::min<size_t>(sizeof word, pieces[i].length - at));
+      digest = (digest ^ word) * 0x100000001b3;
+    }
+  }
+  return digest | 1;
+}
+
+}  // namespace
+
+void QueuePair::remember(const ibv_send_wr& request, Send& send) {
+  if (request.send_flags & IBV_SEND_INLINE) return;  // its memory is the program's again at once
+  if (request.opcode == IBV_WR_RDMA_READ || request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+      request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+    return;  // these are to change it
+  }
+  keep_pieces(request, send);
+  send.digest = digest_of(owner_, request.sg_list, request.num_sge);
+}
+
+bool QueuePair::changed(const Send& send) const {
+  return send.digest != 0 && digest_of(owner_, pieces_of(completed_), send.pieces) != send.digest;
+}
+
 // Whether the peer has shown that it can read and write this process's memory.
 bool QueuePair::peer_copies() const {
   const layout::QueuePair& peer = peer_record();
@@ -100,7 +142,7 @@ bool QueuePair::peer_copies() const {
 
 // The answer is in the segment: to its place with it.
 ibv_wc_status QueuePair::finish_read(const Send& send) {
-  const ibv_sge* pieces = &read_pieces_[(completed_ & send_mask_) * std::max(cap_.max_send_sge, 1u)];
+  const ibv_sge* pieces = pieces_of(completed_);
   Pieces places;
   for (int i = 0; i < send.pieces; ++i) {
     if (pieces[i].length == 0) continue;

@@ -27,8 +27,8 @@ uint32_t open_contexts(const Segment& segment, uint32_t device) {
 std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
   const Segment& segment = attachment.segment();
   fabric::RobustLock lock(segment, segment.device(device).lock, attachment.process());
-  const fabric::Limit& limit = segment.profile().contexts;
-  if (limit.most != 0 && open_contexts(segment, device) >= static_cast<uint32_t>(limit.most)) {
+  fabric::Limit limit = limit_of(segment, device, Resource::contexts);
+  if (limit.most != 0 && static_cast<int64_t>(open_contexts(segment, device)) >= limit.most) {
     errno = limit.error_number;
     return std::nullopt;
   }
@@ -42,19 +42,8 @@ layout::Shared<int32_t>& count_of(layout::Context& record, Resource resource) {
     case Resource::protection_domains: return record.protection_domains;
     case Resource::completion_queues: return record.completion_queues;
     case Resource::queue_pairs: return record.queue_pairs;
-    case Resource::memory_regions: return record.memory_regions;
+    default: return record.memory_regions;
   }
-  return record.memory_regions;
-}
-
-const fabric::Limit& limit_of(const fabric::Profile& profile, Resource resource) {
-  switch (resource) {
-    case Resource::protection_domains: return profile.protection_domains;
-    case Resource::completion_queues: return profile.completion_queues;
-    case Resource::queue_pairs: return profile.queue_pairs;
-    case Resource::memory_regions: return profile.memory_regions;
-  }
-  return profile.memory_regions;
 }
 
 void ring_all(const Segment& segment) {
@@ -70,6 +59,7 @@ Context* Context::open(Attachment& attachment, uint32_t device, ibv_device* face
   attachment.note_verb(Verb::open_device);
   const Segment& segment = attachment.segment();
   std::optional<uint32_t> index = claim(attachment, device);
+  if (!index) segment.device(device).refusals[static_cast<size_t>(Resource::contexts)].fetch_add(1);
   if (!index && segment.profile().at_context_limit == fabric::AtLimit::block &&
       errno == segment.profile().contexts.error_number) {
     Blocked blocked(attachment, layout::WaitReason::context_limit, static_cast<int32_t>(device));
@@ -117,7 +107,7 @@ Context::~Context() {
 }
 
 int Context::take(Resource resource) {
-  const fabric::Limit& limit = limit_of(profile(), resource);
+  fabric::Limit limit = limit_of(segment(), device_, resource);
   fabric::RobustLock device_lock(segment(), segment().device(device_).lock, attachment_.process());
   if (limit.most != 0) {
     int64_t used = 0;
@@ -127,7 +117,10 @@ int Context::take(Resource resource) {
         used += count_of(other, resource).load(std::memory_order_relaxed);
       }
     }
-    if (used >= limit.most) return limit.error_number;
+    if (used >= limit.most) {
+      segment().device(device_).refusals[static_cast<size_t>(resource)].fetch_add(1);
+      return limit.error_number;
+    }
   }
   count_of(record(), resource).fetch_add(1, std::memory_order_relaxed);
   return 0;
@@ -169,6 +162,11 @@ void Context::watch_port() {
   uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
   if (epoch == topology_epoch_) return;
   topology_epoch_ = epoch;
+  if (segment().device(device_).failed.load() != 0 && !failed_) {
+    failed_ = true;
+    raise(IBV_EVENT_DEVICE_FATAL, nullptr);
+    for (QueuePair* pair : queue_pairs) pair->enter_error(false);
+  }
   bool active = port_active(segment(), static_cast<int32_t>(port_index()));
   if (active == port_active_) return;
   port_active_ = active;

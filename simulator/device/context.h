@@ -19,8 +19,7 @@ class SharedReceiveQueue;
 struct ProtectionDomain : ibv_pd {};
 struct MemoryRegion : ibv_mr {};
 
-// Which of a device's limited things.
-enum class Resource { protection_domains, completion_queues, queue_pairs, memory_regions };
+using layout::Resource;
 
 // The extended context that ibv_open_device() returns the inner part of.
 class Context : public verbs_context {
@@ -85,6 +84,7 @@ class Context : public verbs_context {
   EventPipe events_;
   uint32_t topology_epoch_ = 0;
   bool port_active_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace railyard::sim

@@ -16,7 +16,8 @@ void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair
   fault.first_ticks.compare_exchange_strong(never, attachment.segment().now_ticks());
   auto armed = [&] { return fault.armed.load(std::memory_order_acquire) != 0; };
   switch (fault.action) {
-    case layout::FaultAction::fail: fault.fired.fetch_add(1); break;
+    case layout::FaultAction::fail:
+    case layout::FaultAction::alter: fault.fired.fetch_add(1); break;
     case layout::FaultAction::delay:
       fault.fired.fetch_add(1);
       platform::pause_thread(fault.delay_ns);
@@ -48,7 +49,7 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
   for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
     layout::Fault& fault = segment.fault(i);
     if (fault.armed.load(std::memory_order_acquire) == 0) continue;
-    if (fault.kind != layout::FaultKind::verb) continue;
+    if (fault.kind != layout::FaultKind::verb || fault.action == layout::FaultAction::alter) continue;
     if (fault.verb != static_cast<uint32_t>(verb)) continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
     if (call < fault.nth || call - fault.nth >= fault.times) continue;
@@ -56,6 +57,21 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
     if (fault.action == layout::FaultAction::fail) return fault.error_number;
   }
   return 0;
+}
+
+void alter_completion(const Attachment& attachment, ibv_wc& completion) {
+  const Segment& segment = attachment.segment();
+  if (!(segment.header().gate.load(std::memory_order_relaxed) & layout::kGateFaults)) return;
+  uint64_t number = attachment.record().completions.fetch_add(1) + 1;
+  for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
+    layout::Fault& fault = segment.fault(i);
+    if (fault.armed.load(std::memory_order_acquire) == 0) continue;
+    if (fault.kind != layout::FaultKind::verb || fault.action != layout::FaultAction::alter) continue;
+    if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
+    if (number < fault.nth || number - fault.nth >= fault.times) continue;
+    act(attachment, fault, completion.qp_num, {});
+    completion.status = static_cast<ibv_wc_status>(fault.error_number);
+  }
 }
 
 }  // namespace railyard::sim

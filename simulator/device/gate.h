@@ -2,6 +2,8 @@
 // controlled run will order it.
 #pragma once
 
+#include <infiniband/verbs.h>
+
 #include <functional>
 
 #include "device/attachment.h"
@@ -21,5 +23,8 @@ inline int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pai
   if ((gate & ~layout::kGateTrace) == 0) [[likely]] return 0;
   return pass_gate_slowly(attachment, verb, queue_pair, arrived);
 }
+
+// Changes the status of a completion that the program is about to read, if a fault says so.
+void alter_completion(const Attachment& attachment, ibv_wc& completion);
 
 }  // namespace railyard::sim

@@ -55,6 +55,8 @@ class QueuePair : public ibv_qp_ex {
   int modify(const ibv_qp_attr& attributes, int mask);
   void query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const;
   void update_attention();
+  // Flushes all that is outstanding; tells the program by an event if it did not ask for it.
+  void enter_error(bool tell_program);
 
   // multicast membership, in datagram.cpp; 0 or an errno
   int join_group(const ibv_gid& group);
@@ -97,13 +99,14 @@ class QueuePair : public ibv_qp_ex {
     uint64_t staging_mark;        // 0: nothing of it in the staging ring
     uint64_t staged_at;           // where in the segment a staged payload is
     uint64_t block_bytes;         // of a block of its own there; 0: it is in the ring
+    uint64_t digest;  // of its memory when it was posted, while memory is watched
     uint32_t bytes;
     uint32_t units;
     ibv_wr_opcode opcode;
     ibv_wc_status failure;  // found when it was posted
     layout::Carriage carriage;
     bool on_wire, signaled;
-    int pieces;  // of a READ or an atomic operation, in read_pieces_
+    int pieces;  // in pieces_: of a READ, an atomic operation, or while memory is watched
   };
   // A datagram whose receiver's inbox is full.
   struct PendingDatagram {
@@ -137,6 +140,9 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
                             const Pieces& pieces);
   bool stage(Send& send);
+  // While memory is watched: what a request's memory holds; whether it still does.
+  void remember(const ibv_send_wr& request, Send& send);
+  bool changed(const Send& send) const;
   bool peer_copies() const;
   // Requests that change memory windows and reach no wire; IBV_WC_SUCCESS or what is wrong.
   ibv_wc_status act_locally(const ibv_send_wr& request);
@@ -181,7 +187,6 @@ class QueuePair : public ibv_qp_ex {
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 
-  void enter_error(bool tell_program);
   void flush();
   void reset();
   void set_state(ibv_qp_state state);
@@ -204,9 +209,12 @@ class QueuePair : public ibv_qp_ex {
   uint64_t peer_life_ = 0;  // that the messages on the ring are for
 
   // The sender's half. Requests are counted for ever, messages on the ring from each connection's start.
+  void keep_pieces(const ibv_send_wr& request, Send& send);
+  const ibv_sge* pieces_of(uint64_t i) const;
+
   uint64_t send_mask_ = 0;
   std::unique_ptr<Send[]> sends_;
-  std::unique_ptr<ibv_sge[]> read_pieces_;
+  std::unique_ptr<ibv_sge[]> pieces_;  // of the requests, by their place in sends_
   uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0;
   uint32_t signaled_ = 0;  // that are not completed
   uint64_t on_wire_ = 0, settled_ = 0;

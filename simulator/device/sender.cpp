@@ -166,6 +166,9 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       break;
     }
     Send& send = enqueue(*request, bytes);
+    if (segment().header().gate.load(std::memory_order_relaxed) & layout::kGateMemory) {
+      remember(*request, send);
+    }
     if (state == IBV_QPS_ERR || state == IBV_QPS_SQE) {
       complete_send(send, IBV_WC_WR_FLUSH_ERR);
     } else if (local(request->opcode)) {
@@ -377,6 +380,7 @@ ibv_wc_status QueuePair::outcome(const Send& send) {
 }
 
 void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
+  if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
   used_units_ -= send.units;
   signaled_ -= send.signaled;

@@ -76,7 +76,7 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
                       &record_.receives_posted, &record_.receives_filled, &record_.messages_in,
                       &record_.bytes_in, &record_.dropped, &record_.dropped_ticks,
                       &record_.receive_after_drop_ticks, &record_.not_ready,
-                      &record_.frame_mismatches}) {
+                      &record_.frame_mismatches, &record_.changed_in_flight}) {
     count->store(0);
   }
   record_.errors.store(0);

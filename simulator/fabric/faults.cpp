@@ -1,9 +1,11 @@
 // Faults: arming them, and what they say of themselves.
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
+#include <array>
 
 #include "fabric/impl.h"
+#include "fabric/names.h"
 #include "fabric/verb.h"
 
 namespace railyard::fabric {
@@ -28,7 +30,7 @@ int arm_one(const Segment& segment, uint32_t gates, Fill fill) {
 }
 
 std::string describe_message(const Segment& segment, const Fault& fault) {
-  constexpr const char* kDone[] = {"", "", "", "delayed", "dropped", "corrupted", "duplicated", "held"};
+  constexpr const char* kDone[] = {"", "", "", "delayed", "", "dropped", "corrupted", "duplicated", "held"};
   return fmt::format("{} of queue pair {} {} on cable {}",
                      fault.fired.load() == 1 ? "a message" : fmt::format("{} messages, the latest", fault.fired.load()),
                      fault.queue_pair.load(), kDone[static_cast<uint32_t>(fault.action)],
@@ -53,6 +55,9 @@ std::string describe_fired(const Segment& segment, const Fault& fault) {
       return fmt::format("{}{}{} was held until a message had arrived", verb, where, pair);
     case FaultAction::delay:
       return fmt::format("{}{}{} was delayed by {} ns", verb, where, pair, fault.delay_ns);
+    case FaultAction::alter:
+      return fmt::format("a completion{}{} said {}", where, pair,
+                         completion_status_name(static_cast<uint32_t>(fault.error_number)));
     default: break;
   }
   return "";
@@ -67,6 +72,9 @@ int Fabric::arm(const VerbFault& fault) {
     throw Error(fmt::format("there is no node {}", fault.node));
   }
   if (fault.nth == 0 || fault.times == 0) throw Error("calls are counted from 1");
+  if (fault.action == VerbFault::Action::alter && verb != Verb::poll_cq) {
+    throw Error("only completions, of ibv_poll_cq, can be altered");
+  }
   if (fault.action == VerbFault::Action::block_until_arrival && verb != Verb::post_recv) {
     throw Error("only ibv_post_recv can wait for an arrival");
   }
@@ -159,6 +167,60 @@ void Fabric::shape(int cable, int from_end, const LinkModel& model) {
     link.shaped.store(1, std::memory_order_release);
   }
   segment.header().gate.fetch_or(kGateLinks);
+}
+
+namespace {
+
+Device& device_at(const Segment& segment, int device) {
+  if (device < 0 || device >= static_cast<int>(segment.header().device_count)) {
+    throw Error(fmt::format("there is no device {}", device));
+  }
+  return segment.device(static_cast<uint32_t>(device));
+}
+
+std::string text_of(const Gid& gid) {
+  if (!gid.present) return "empty";
+  std::string text;
+  for (size_t i = 0; i < sizeof gid.raw; i += 2) {
+    text += fmt::format("{}{:02x}{:02x}", i == 0 ? "" : ":", gid.raw[i], gid.raw[i + 1]);
+  }
+  return text;
+}
+
+}  // namespace
+
+void Fabric::limit(int device, fabric::Resource resource, int most) {
+  if (most < -1) throw Error("a limit is a number, or -1 for the profile's");
+  device_at(impl_->segment, device).limits[static_cast<size_t>(resource)].store(most + 1);
+}
+
+CableChange Fabric::set_gid(int port, int index, const std::optional<std::array<uint8_t, 16>>& gid) {
+  const Segment& segment = impl_->segment;
+  std::string name = port_name(port);
+  if (port < 0 || index < 0 || index >= static_cast<int>(kGidsPerPort)) {
+    throw Error(fmt::format("{} has the GID rows 0 to {}", name, kGidsPerPort - 1));
+  }
+  std::lock_guard lock(impl_->mutex);
+  Gid& row = segment.port(static_cast<uint32_t>(port)).gids[index];
+  std::string before = text_of(row);
+  std::array<uint8_t, 16> raw = gid.value_or(std::array<uint8_t, 16>{});
+  std::copy(raw.begin(), raw.end(), row.raw);
+  row.present = gid.has_value();
+  std::string after = text_of(row);
+  return {segment.to_ns(segment.now_ticks()), before != after,
+          fmt::format("GID {} of {}: {} (was {})", index, name, after, before)};
+}
+
+void Fabric::fail_device(int device) {
+  std::lock_guard lock(impl_->mutex);
+  device_at(impl_->segment, device).failed.store(1);
+  impl_->segment.header().topology_epoch.fetch_add(1, std::memory_order_release);
+  impl_->wake_everyone();
+}
+
+void Fabric::watch_memory(bool on) {
+  auto& gate = impl_->segment.header().gate;
+  on ? gate.fetch_or(kGateMemory) : gate.fetch_and(~kGateMemory);
 }
 
 }  // namespace railyard::fabric

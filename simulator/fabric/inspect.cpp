@@ -155,6 +155,7 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   out.receive_posted_after_drop_ns = segment.to_ns(record.receive_after_drop_ticks.load());
   out.receiver_not_ready = record.not_ready.load();
   out.frame_mismatches = record.frame_mismatches.load();
+  out.changed_in_flight = record.changed_in_flight.load();
   out.completions_in_error = record.errors.load();
   if (out.completions_in_error != 0) {
     out.last_error = completion_status_name(record.last_error.load());
@@ -212,7 +213,10 @@ Snapshot Inspector::look(const Segment& segment) {
   for (uint32_t i = 0; i < header.device_count; ++i) {
     const Device& record = segment.device(i);
     out.devices.push_back({record.name, static_cast<int>(record.node), static_cast<int>(record.port),
-                           segment.profile().contexts.most, 0});
+                           limit_of(segment, i, layout::Resource::contexts).most, 0, record.failed.load() != 0, {}});
+    for (size_t each = 0; each < kResources; ++each) {
+      out.devices.back().refusals[each] = record.refusals[each].load();
+    }
   }
   for (const ProcessView& process : out.processes) {
     if (process.activity == Activity::blocked && process.blocked_device >= 0) {

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fabric/layout_version.h"
 #include "fabric/profile.h"
 
 namespace railyard::fabric::layout {
@@ -26,7 +27,7 @@ using Shared = std::atomic<T>;
 static_assert(Shared<uint64_t>::is_always_lock_free && Shared<uint32_t>::is_always_lock_free);
 
 inline constexpr uint64_t kMagic = 0x4452415952414c49;  // changes never
-inline constexpr uint32_t kVersion = 2;                 // changes with anything in this file
+inline constexpr uint32_t kVersion = RAILYARD_LAYOUT_VERSION;
 inline constexpr size_t kNameBytes = 32;
 inline constexpr size_t kBlockBytes = 64 * 1024;
 inline constexpr size_t kSegmentBytes = size_t{16} << 30;  // sparse
@@ -43,7 +44,8 @@ inline constexpr uint32_t kMaxGroups = 8;  // multicast groups of a queue pair
 inline constexpr uint32_t kTraceEvents = 4096;  // a process's; a power of two
 
 // Bits of SegmentHeader::gate: why a verb must look closer.
-inline constexpr uint32_t kGateFaults = 1, kGateSimulatedTime = 2, kGateTrace = 4, kGateLinks = 8;
+inline constexpr uint32_t kGateFaults = 1, kGateSimulatedTime = 2, kGateTrace = 4, kGateLinks = 8,
+                          kGateMemory = 16;
 
 struct alignas(kCacheLine) SegmentHeader {
   uint64_t magic;
@@ -72,6 +74,16 @@ struct alignas(kCacheLine) SegmentHeader {
   Shared<uint32_t> next_connection;
 };
 
+// What a device has a limited number of; Device::limits is indexed by it.
+enum class Resource : uint32_t {
+  contexts,
+  protection_domains,
+  completion_queues,
+  queue_pairs,
+  memory_regions,
+};
+inline constexpr size_t kResources = 5;
+
 struct Node {
   char name[kNameBytes];
   uint32_t first_device, device_count;
@@ -88,6 +100,9 @@ struct alignas(kCacheLine) Device {
   uint32_t node, port;
   uint64_t guid;
   Shared<uint32_t> lock;     // RobustLock: index of the holding process + 1
+  Shared<uint32_t> failed;   // the whole device, by a fault
+  Shared<int32_t> limits[kResources];  // by a fault: most + 1; 0: as the profile says
+  Shared<uint64_t> refusals[kResources];  // asked beyond a limit
 };
 
 inline constexpr int32_t kNowhere = -1;
@@ -179,7 +194,8 @@ struct alignas(128) Process {
   alignas(kCacheLine) Shared<uint32_t> doorbell;  // written by all
   Shared<uint32_t> helper_asleep;
 
-  alignas(kCacheLine) Shared<uint64_t> calls[kVerbCount];  // counted while kGateFaults is set
+  alignas(kCacheLine) Shared<uint64_t> completions;  // read; both counted while kGateFaults is set
+  Shared<uint64_t> calls[kVerbCount];
 };
 
 enum class WaitReason : uint32_t { none, context_limit, completion_event, async_event, fault, arrival };
@@ -237,6 +253,7 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> receive_after_drop_ticks;
   Shared<uint64_t> not_ready;
   Shared<uint64_t> frame_mismatches;
+  Shared<uint64_t> changed_in_flight;  // sends whose memory changed before they were complete
   Shared<uint32_t> errors;
   Shared<uint32_t> last_error;  // enum ibv_wc_status
 
@@ -329,7 +346,7 @@ inline uint64_t stamp_of(uint64_t connection, uint64_t sequence) {
 }
 
 enum class FaultKind : uint32_t { verb, message };
-enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay, drop, corrupt, duplicate, hold };
+enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay, alter, drop, corrupt, duplicate, hold };
 
 struct alignas(kCacheLine) Fault {
   Shared<uint32_t> armed;

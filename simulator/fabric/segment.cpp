@@ -273,6 +273,17 @@ int Segment::reap_dead() const {
   return found;
 }
 
+Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resource) {
+  const Profile& profile = segment.profile();
+  const Limit limits[] = {profile.contexts, profile.protection_domains, profile.completion_queues,
+                          profile.queue_pairs, profile.memory_regions};
+  auto index = static_cast<size_t>(resource);
+  Limit limit = limits[index];
+  int32_t lowered = segment.device(device).limits[index].load(std::memory_order_relaxed);
+  if (lowered != 0) limit.most = lowered == 1 ? kNothingLeft : lowered - 1;
+  return limit;
+}
+
 RobustLock::RobustLock(const Segment& segment, Shared<uint32_t>& word, uint32_t process)
     : word_(word) {
   uint32_t holder = 0;

@@ -106,6 +106,11 @@ class Segment {
   platform::SharedMemory memory_;
 };
 
+// What a device has of something now: the profile's number, or what a fault made of it. `most` 0 is no
+// limit, kNothingLeft none at all.
+inline constexpr int32_t kNothingLeft = -1;
+Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resource);
+
 // A lock between processes that survives the death of its holder: what it guards must be right at every
 // moment (it orders checks with the claims that follow from them, nothing else).
 class RobustLock {

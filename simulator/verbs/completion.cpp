@@ -53,6 +53,7 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   if (taken == 0) {
     after_empty_poll(queue);
   } else {
+    for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
     context.attachment().note_progress(context.segment().now_ticks(), static_cast<uint64_t>(taken));
   }
   return taken;

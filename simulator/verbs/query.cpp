@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 #include "device/context.h"
 #include "fabric/topology.h"
@@ -19,7 +20,10 @@ namespace {
 
 constexpr uint32_t kUnlimited = 1 << 24;  // what a device without a limit answers
 
-int shown(const fabric::Limit& limit) { return limit.most != 0 ? limit.most : kUnlimited; }
+int shown(const Context& context, Resource resource) {
+  fabric::Limit limit = limit_of(context.segment(), context.device_index(), resource);
+  return limit.most == fabric::kNothingLeft ? 0 : limit.most != 0 ? limit.most : static_cast<int>(kUnlimited);
+}
 
 ibv_device_attr attributes_of(const Context& context) {
   const fabric::Profile& profile = context.profile();
@@ -32,18 +36,19 @@ ibv_device_attr attributes_of(const Context& context) {
   out.vendor_id = profile.vendor_id;
   out.vendor_part_id = profile.vendor_part_id;
   out.hw_ver = profile.hardware_version;
-  out.max_qp = shown(profile.queue_pairs);
+  out.max_qp = shown(context, Resource::queue_pairs);
   out.max_qp_wr = profile.max_requests;
   out.device_cap_flags = IBV_DEVICE_CURR_QP_STATE_MOD | IBV_DEVICE_PORT_ACTIVE_EVENT |
                          IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_RC_RNR_NAK_GEN;
   out.max_sge = profile.max_sge;
   out.max_sge_rd = profile.one_sided ? profile.max_sge : 0;
-  out.max_cq = shown(profile.completion_queues);
+  out.max_cq = shown(context, Resource::completion_queues);
   out.max_cqe = profile.max_completions;
-  out.max_mr = shown(profile.memory_regions);
-  out.max_pd = shown(profile.protection_domains);
+  out.max_mr = shown(context, Resource::memory_regions);
+  out.max_pd = shown(context, Resource::protection_domains);
   out.max_qp_rd_atom = out.max_qp_init_rd_atom = profile.max_rd_atomic;
-  out.max_res_rd_atom = profile.max_rd_atomic * out.max_qp;
+  out.max_res_rd_atom = static_cast<int>(
+      std::min<int64_t>(int64_t{profile.max_rd_atomic} * out.max_qp, std::numeric_limits<int>::max()));
   out.atomic_cap = profile.atomics ? IBV_ATOMIC_HCA : IBV_ATOMIC_NONE;
   if (profile.max_shared_receives != 0) {
     out.max_srq = kUnlimited;

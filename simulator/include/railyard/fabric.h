@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -107,6 +108,8 @@ struct DeviceView {
   int port = -1;
   int context_limit = 0;  // 0: no limit
   int waiters = 0;        // processes blocked in ibv_open_device
+  bool failed = false;
+  uint64_t refusals[5] = {};  // by Resource: asked beyond the limit
 };
 
 struct PortView {
@@ -159,6 +162,7 @@ struct QueuePairView {
   int64_t receive_posted_after_drop_ns = 0;  // when the next receive came; 0: not yet
   uint64_t receiver_not_ready = 0;           // RNR NAKs answered
   uint64_t frame_mismatches = 0;
+  uint64_t changed_in_flight = 0;  // while memory is watched: sends whose memory changed too early
 
   // The oldest message that is not settled yet: what the queue pair itself waits for.
   std::string waiting_opcode;
@@ -217,6 +221,7 @@ struct VerbFault {
     block,               // never return
     block_until_arrival, // ibv_post_recv: wait until a message for the queue pair has arrived
     delay,               // wait for `delay_ns`, then go on
+    alter,               // ibv_poll_cq: the nth completion says status `error_number` (enum ibv_wc_status)
   };
   std::string verb;  // "ibv_post_recv", "ibv_create_qp", ...
   int node = -1;
@@ -243,6 +248,9 @@ struct MessageFault {
   Action action = Action::drop;
   int64_t delay_ns = 0;
 };
+
+// What a device has a limited number of.
+enum class Resource { contexts, protection_domains, completion_queues, queue_pairs, memory_regions };
 
 // How one direction of a cable shapes its traffic. Chances are per message, between 0 and 1, drawn from the
 // seed and the message's number: the same run draws the same.
@@ -300,6 +308,16 @@ class Fabric {
 
   // Shapes a cable from one end (0 or 1) or from both (-1).
   void shape(int cable, int from_end, const LinkModel& model);
+
+  // Leaves a device with so many of something (-1: as the profile says). What it has given stays given.
+  void limit(int device, Resource resource, int most);
+  // Writes a row of a port's GID table, or (nullopt) empties it; returns what changed, in words.
+  CableChange set_gid(int port, int index, const std::optional<std::array<uint8_t, 16>>& gid);
+  // The device is broken from now on: IBV_EVENT_DEVICE_FATAL, all its queue pairs in error.
+  void fail_device(int device);
+  // Lets every send be checked for memory that changes before it is complete (a producer that had not
+  // finished); costs each message two looks at its payload.
+  void watch_memory(bool on);
 
   // Arms a fault; its view in the snapshot says whether it fired.
   int arm(const VerbFault& fault);
