@@ -1,6 +1,7 @@
 #include "cluster/environment.h"
 
 #include <chrono>
+#include <cstdlib>
 
 #include "platform/executable.h"
 
@@ -28,6 +29,11 @@ std::vector<std::pair<std::string, std::string>> rank_environment(
     add("RAILYARD_DEADLINE_MS", std::to_string(ms.count()));
   }
   add(loader_variable(), loader_path(library_directory()));
+  if (std::string layer = path_layer(); !layer.empty() && !surroundings.system_tree.empty()) {
+    const char* before = std::getenv("LD_PRELOAD");
+    add("LD_PRELOAD", before && *before ? layer + ":" + before : layer);
+    add("RAILYARD_SYSFS", surroundings.system_tree);
+  }
   return variables;
 }
 

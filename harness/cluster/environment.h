@@ -15,6 +15,9 @@ struct RankSurroundings {
   int coordinator_port = 0;  // on 127.0.0.1
   std::string matrix_file;
   GroupPlan group;
+  // Of a program that is not Railyard's own: where the system's view of its devices may be written.
+  // The path layer then stands in front of its C library, where there is one.
+  std::string system_tree;
 };
 
 // The variables of the fabric, of the loader and of JACCL for `rank`, which runs on the node of the

@@ -46,6 +46,12 @@ std::string library_directory() {
   return "";
 }
 
+std::string path_layer() {
+  fs::path library = fs::path(library_directory()) / "librailyard-paths.so";
+  std::error_code error;
+  return fs::exists(library, error) ? library.string() : "";
+}
+
 std::string find_program(const std::string& name) {
   auto runs = [](const std::string& path) {
     std::error_code error;

@@ -14,6 +14,9 @@ std::string find_worker(const std::string& name);
 // The directory of the simulator's verbs library, or "".
 std::string library_directory();
 
+// The library that stands in front of programs' C library, or "" where there is none.
+std::string path_layer();
+
 // A program as the shell would find it: a path with a slash as it is, others through PATH; "" when
 // there is no such executable file.
 std::string find_program(const std::string& name);

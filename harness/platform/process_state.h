@@ -24,7 +24,8 @@ struct ProcessState {
 // Without such knowledge (other systems than Linux) the kind is `unknown`.
 ProcessState process_state(pid_t pid);
 
-// TCP ports on which the process listens; nullopt where the system does not tell.
+// Ports on which the process listens, TCP's and the simulated connection manager's; nullopt where the
+// system does not tell.
 std::optional<std::vector<uint16_t>> listening_ports(pid_t pid);
 
 }  // namespace railyard::harness

@@ -171,6 +171,17 @@ std::optional<std::vector<uint16_t>> listening_ports(pid_t pid) {
       ports.push_back(static_cast<uint16_t>(std::strtoul(local.c_str() + colon + 1, nullptr, 16)));
     }
   }
+  // The connection manager's are sockets with a name: "@railyard-cm/<fabric>/<space>/<host>/<port>".
+  constexpr char kAccepting[] = "00010000";
+  std::istringstream lines(slurp("/proc/net/unix"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string slot, references, protocol, flags, type, state, inode, name;
+    words >> slot >> references >> protocol >> flags >> type >> state >> inode >> name;
+    if (flags != kAccepting || name.rfind("@railyard-cm/", 0) != 0 || !sockets.count(inode)) continue;
+    size_t slash = name.rfind('/');
+    ports.push_back(static_cast<uint16_t>(std::strtoul(name.c_str() + slash + 1, nullptr, 10)));
+  }
   return ports;
 }
 

@@ -79,8 +79,11 @@ class Execution {
     launch.arguments =
         arguments_of(arguments, rank, options_.ranks,
                      cluster_.spec.nodes[static_cast<size_t>(rank)].name, port_.number());
-    launch.environment = rank_environment(
-        fabric_, rank, {coordinator_.number(), workplace_.file("matrix.json"), {}});
+    launch.environment = rank_environment(fabric_, rank,
+                                          {coordinator_.number(),
+                                           workplace_.file("matrix.json"),
+                                           {},
+                                           workplace_.file(fmt::format("system.{}", rank))});
     bool alone = options_.ranks == 1;
     launch.own_group = !alone;  // alone it may read the terminal
     if (!alone) {

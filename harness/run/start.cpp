@@ -64,8 +64,12 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
 }
 
 std::vector<std::pair<std::string, std::string>> ClusterRun::environment(int rank) const {
-  auto variables = rank_environment(
-      fabric_, rank, {port_.number(), workplace_.file("matrix.json"), scenario_.group});
+  RankSurroundings surroundings{port_.number(), workplace_.file("matrix.json"), scenario_.group,
+                                ""};
+  if (!scenario_.program.empty()) {
+    surroundings.system_tree = workplace_.file(fmt::format("system.{}", rank));
+  }
+  auto variables = rank_environment(fabric_, rank, surroundings);
   if (scenario_.program.empty()) {
     variables.emplace_back(kWorkVariable, workplace_.file("work.json"));
     variables.emplace_back(kProgressVariable, workplace_.file(fmt::format("page.{}", rank)));

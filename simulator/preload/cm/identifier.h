@@ -1,0 +1,56 @@
+// One rdma_cm_id as the kernel would hold it.
+#pragma once
+
+#include <cstdint>
+
+#include "cm/message.h"
+#include "fabric/layout.h"
+
+namespace railyard::cm {
+
+enum class Stage {
+  idle,
+  bound,
+  address_known,
+  route_known,
+  listening,
+  arriving,    // somebody connected, the request is not here yet
+  requesting,  // active: the request is sent
+  requested,   // passive: the request is here, and the program decides
+  replying,    // passive: accepted, not confirmed
+  replied,     // active: accepted, not confirmed
+  connected,
+  over,
+};
+
+struct Identifier {
+  uint32_t number = 0;
+  uint64_t uid = 0;  // the program's name for it; 0 until it has accepted it
+  uint16_t port_space = 0;
+  uint8_t type = 0;  // enum ibv_qp_type
+  int channel = -1;
+  int socket = -1;  // holds the port, listens, or is the connection
+  Stage stage = Stage::idle;
+  uint32_t events_reported = 0;
+  uint32_t listener = 0;  // of an arrival
+
+  Address source, destination;
+  int32_t port = fabric::layout::kNowhere;  // the device's, by its index in the fabric
+
+  uint32_t first_psn = 0;
+  uint8_t responder_resources = 0, initiator_depth = 0;
+  uint8_t retry_count = 7, rnr_retry_count = 7;
+  int32_t peer_port = fabric::layout::kNowhere;
+  uint32_t peer_queue_pair = 0, peer_first_psn = 0;
+
+  bool datagram() const { return type == IBV_QPT_UD; }
+};
+
+// A multicast group that an identifier has joined.
+struct Membership {
+  uint32_t identifier;
+  uint64_t uid;
+  uint32_t events_reported = 0;
+};
+
+}  // namespace railyard::cm
