@@ -49,7 +49,10 @@ void Manager::pump(int channel) {
   for (int i = 0; i < count; ++i) {
     Identifier* id = find(ready[i].data.u32);  // 0 is the bell
     if (!id || id->socket < 0) continue;
-    if (id->stage == Stage::listening) {
+    if (id->stage == Stage::seeking) {
+      uint64_t expirations;
+      if (read(id->timer, &expirations, sizeof expirations) > 0) seek(*id);
+    } else if (id->stage == Stage::listening) {
       take_arrivals(*id);
     } else {
       take_message(*id);

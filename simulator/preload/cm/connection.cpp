@@ -1,5 +1,6 @@
 // The calls by which a program makes and ends connections.
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,10 @@
 namespace railyard::cm {
 
 namespace {
+
+constexpr long kAttemptNs = 5'000'000;
+constexpr int kAttemptsWithoutListener = 40;  // 0.2 s
+constexpr int kAttemptsWithListener = 4000;   // 20 s, as the kernel's CM gives up
 
 uint32_t random_psn() {
   static thread_local std::minstd_rand random{std::random_device{}()};
@@ -140,21 +145,37 @@ int Manager::connect(uint32_t number, const rdma_ucm_conn_param& parameters) {
   id->initiator_depth = parameters.initiator_depth;
   id->retry_count = parameters.retry_count & 7;
   id->rnr_retry_count = parameters.rnr_retry_count & 7;
-  int error = reach(id->socket, home_.segment.name(), id->port_space, id->destination);
-  if (error == 0) error = send(*id, message(*id, MessageKind::request, parameters));
-  if (error != 0) {
-    id->stage = Stage::over;
-    bool nobody = error == ECONNREFUSED;
-    if (nobody && !id->datagram()) {
-      push(*id, kRejected, kInvalidServiceId);
-    } else {
-      push(*id, kUnreachable, nobody ? static_cast<int>(kServiceNotSupported) : -ETIMEDOUT);
-    }
-    return 0;
-  }
-  id->stage = Stage::requesting;
-  watch(*id);
+  id->request = message(*id, MessageKind::request, parameters);
+  id->stage = Stage::seeking;
+  seek(*id);
   return 0;
+}
+
+// A request is not lost at once when nobody takes it: on a wire it is under way for a while, in
+// which a listener may come (ib_send_lat -R relies on it), and it is sent again where a backlog is
+// full.
+void Manager::seek(Identifier& id) {
+  int error = reach(id.socket, home_.segment.name(), id.port_space, id.destination);
+  bool nobody = error == ECONNREFUSED;
+  ++id.attempts;
+  if (error == 0) {
+    stop_timer(id);
+    id.stage = Stage::requesting;
+    send(id, *id.request);  // if the peer is gone, its end says so
+    id.request.reset();
+    return watch(id);
+  }
+  if ((nobody && id.attempts < kAttemptsWithoutListener) ||
+      (error == EAGAIN && id.attempts < kAttemptsWithListener)) {
+    if (id.timer >= 0) return;
+    id.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    itimerspec period{{0, kAttemptNs}, {0, kAttemptNs}};
+    if (id.timer >= 0 && timerfd_settime(id.timer, 0, &period, nullptr) == 0) return watch(id);
+  }
+  stop_timer(id);
+  id.stage = Stage::over;
+  if (nobody && !id.datagram()) return push(id, kRejected, kInvalidServiceId);
+  push(id, kUnreachable, nobody ? static_cast<int>(kServiceNotSupported) : -ETIMEDOUT);
 }
 
 int Manager::accept(uint32_t number, uint64_t uid, const rdma_ucm_conn_param& parameters) {
@@ -207,7 +228,7 @@ int Manager::disconnect(uint32_t number) {
   std::lock_guard lock(mutex_);
   Identifier* id = find(number);
   if (!id) return ENOENT;
-  if (id->datagram() || id->stage < Stage::requesting) return EINVAL;
+  if (id->datagram() || id->stage < Stage::seeking) return EINVAL;
   if (id->stage == Stage::over) return 0;
   hang_up(*id);
   id->stage = Stage::over;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "cm/message.h"
 #include "fabric/layout.h"
@@ -15,6 +16,7 @@ enum class Stage {
   route_known,
   listening,
   arriving,    // somebody connected, the request is not here yet
+  seeking,     // active: nobody has taken the call yet
   requesting,  // active: the request is sent
   requested,   // passive: the request is here, and the program decides
   replying,    // passive: accepted, not confirmed
@@ -29,7 +31,10 @@ struct Identifier {
   uint16_t port_space = 0;
   uint8_t type = 0;  // enum ibv_qp_type
   int channel = -1;
-  int socket = -1;  // holds the port, listens, or is the connection
+  int socket = -1;                 // holds the port, listens, or is the connection
+  int timer = -1;                  // while seeking
+  int attempts = 0;                // to reach the listener
+  std::optional<Message> request;  // while seeking
   Stage stage = Stage::idle;
   uint32_t events_reported = 0;
   uint32_t listener = 0;  // of an arrival
@@ -44,6 +49,8 @@ struct Identifier {
   uint32_t peer_queue_pair = 0, peer_first_psn = 0;
 
   bool datagram() const { return type == IBV_QPT_UD; }
+  // What its channel listens to, or -1.
+  int watched() const { return timer >= 0 ? timer : stage >= Stage::listening ? socket : -1; }
 };
 
 // A multicast group that an identifier has joined.

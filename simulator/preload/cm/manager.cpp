@@ -122,10 +122,9 @@ int Manager::migrate(uint32_t number, int to_channel, uint32_t* events_reported)
   if (!id || target == channels_.end()) return ENOENT;
   auto source = channels_.find(id->channel);
   if (source != target) {
-    bool watched = id->socket >= 0 && id->stage >= Stage::listening;
-    if (watched) unwatch(*id);
+    unwatch(*id);
     id->channel = to_channel;
-    if (watched) watch(*id);
+    watch(*id);
     if (source != channels_.end()) {
       auto& events = source->second.events;
       auto moved = std::stable_partition(events.begin(), events.end(), [&](const Event& event) {
@@ -142,19 +141,29 @@ int Manager::migrate(uint32_t number, int to_channel, uint32_t* events_reported)
 }
 
 void Manager::watch(const Identifier& id) const {
+  if (id.watched() < 0) return;
   epoll_event wanted{};
   wanted.events = EPOLLIN;
   wanted.data.u32 = id.number;
-  epoll_ctl(id.channel, EPOLL_CTL_ADD, id.socket, &wanted);
+  epoll_ctl(id.channel, EPOLL_CTL_ADD, id.watched(), &wanted);
 }
 
+// Closing is not enough: a child of fork() may keep the descriptor open.
 void Manager::unwatch(const Identifier& id) const {
-  epoll_ctl(id.channel, EPOLL_CTL_DEL, id.socket, nullptr);
+  if (id.watched() >= 0) epoll_ctl(id.channel, EPOLL_CTL_DEL, id.watched(), nullptr);
+}
+
+void Manager::stop_timer(Identifier& id) {
+  if (id.timer < 0) return;
+  unwatch(id);
+  ::close(id.timer);
+  id.timer = -1;
 }
 
 void Manager::hang_up(Identifier& id) {
+  stop_timer(id);
   if (id.socket < 0) return;
-  unwatch(id);  // a child of fork() may keep the socket open
+  unwatch(id);
   ::close(id.socket);
   id.socket = -1;
 }

@@ -74,6 +74,8 @@ class Manager {
   void watch(const Identifier& id) const;
   void unwatch(const Identifier& id) const;
   void hang_up(Identifier& id);
+  void stop_timer(Identifier& id);
+  void seek(Identifier& id);
   int send(const Identifier& id, const Message& message) const;
   Message message(const Identifier& id, MessageKind kind, const rdma_ucm_conn_param& from) const;
 
