@@ -52,6 +52,7 @@ class Execution {
         fabric_(fabric::Fabric::create(cluster_.spec)),
         coordinator_(false),
         port_(false) {
+    shape_links(fabric_, cluster_);
     workplace_.write("matrix.json", matrix_text(matrix_of(cluster_.spec, 0)));
   }
 
@@ -168,7 +169,7 @@ Cluster cluster_for(const ExecOptions& options) {
     return cluster;
   }
   try {
-    return {fabric::default_cluster(options.profile, options.ranks), options.ranks};
+    return {fabric::default_cluster(options.profile, options.ranks), options.ranks, std::nullopt};
   } catch (const fabric::Error& error) {
     throw InputError("railyard exec", "--profile", error.what());
   }
@@ -204,6 +205,7 @@ int exec_program(const ExecOptions& options) {
         "the simulator's verbs library is not beside this program (../lib); build it");
   }
   Cluster cluster = cluster_for(options);
+  if (!options.link.empty()) cluster.link = parse_link(options.link);
   Guard::start();
   return Execution(options, std::move(cluster), std::move(program)).run();
 }

@@ -50,6 +50,9 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
       faults_(scenario_, fabric_, pages_, handles_) {
   if (options.keep) workplace_.keep();
   fabric_.record_trace(true);
+  Cluster cluster = scenario.cluster;
+  if (cluster.link) cluster.link->seed = options.seed.value_or(scenario.seed);
+  shape_links(fabric_, cluster);
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
     pages_.emplace_back(workplace_.file(fmt::format("page.{}", rank)));
     Rank& self = ranks_[rank];

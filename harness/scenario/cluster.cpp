@@ -138,7 +138,7 @@ void cable_by_default(const Reader& reader, fabric::ClusterSpec& spec, int rails
 }  // namespace
 
 Cluster read_cluster(const Reader& reader) {
-  reader.object({"$schema", "profile", "overrides", "nodes", "switches", "rails", "cables"});
+  reader.object({"$schema", "profile", "overrides", "nodes", "switches", "rails", "cables", "link"});
   Cluster cluster;
   fabric::ClusterSpec& spec = cluster.spec;
   if (reader.has("profile")) spec.profile = read_profile(reader.at("profile"));
@@ -149,6 +149,7 @@ Cluster read_cluster(const Reader& reader) {
   }
   bool devices_given = read_nodes(reader.at("nodes"), spec.nodes);
   cluster.ranks = static_cast<int>(spec.nodes.size());
+  if (reader.has("link")) cluster.link = read_link(reader.at("link"));
   if (reader.has("switches")) spec.switches = reader.at("switches").texts();
 
   int rails = 1;

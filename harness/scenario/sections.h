@@ -7,6 +7,7 @@
 namespace railyard::harness {
 
 Cluster read_cluster(const Reader& reader);
+fabric::LinkModel read_link(const Reader& reader);
 GroupPlan read_group(const Reader& reader, const Cluster& cluster);
 std::vector<OperationPlan> read_workload(const Reader& reader, int ranks);
 std::vector<FaultPlan> read_faults(const Reader& reader, const Scenario& scenario);

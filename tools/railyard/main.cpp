@@ -88,6 +88,8 @@ int dispatch(int argc, char** argv) {
                                               "Device profile (permissive by default)");
   exec_app->add_option("--cluster", exec_options.cluster_file, "A cluster's or scenario's file")
       ->excludes(profile);
+  exec_app->add_option("--link", exec_options.link,
+                       "Shapes every cable: latency=5us,bandwidth=5GB/s,loss=0.01,...");
   exec_app->add_option("program", exec_options.command, "Program and arguments, after --")
       ->required();
   exec_app->footer(

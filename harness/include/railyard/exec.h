@@ -13,6 +13,7 @@ struct ExecOptions {
   int ranks = 1;
   std::string profile = "permissive";
   std::string cluster_file;  // instead of the profile's default cluster
+  std::string link;          // see parse_link(); empty: as the cluster says
   std::vector<std::string> command;
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
 };

@@ -22,6 +22,7 @@ using DeviceMatrix = std::vector<std::vector<std::vector<std::string>>>;
 struct Cluster {
   fabric::ClusterSpec spec;
   int ranks = 0;  // one per node
+  std::optional<fabric::LinkModel> link;  // of every cable, outwards from each device
 };
 
 struct GroupPlan {
@@ -121,6 +122,12 @@ Scenario parse_scenario(const std::string& file, const std::string& text);
 // Reads and checks a cluster: a scenario's "cluster" object in a file of its own. Throws
 // InputError.
 Cluster load_cluster(const std::string& file);
+
+// "latency=5us,bandwidth=5GB/s,loss=0.01". Throws InputError.
+fabric::LinkModel parse_link(const std::string& text);
+
+// Shapes a fabric's cables as the cluster says.
+void shape_links(fabric::Fabric& fabric, const Cluster& cluster);
 
 // Reads a JACCL device matrix for `ranks` ranks. Throws InputError.
 DeviceMatrix load_matrix(const std::string& file, int ranks);
