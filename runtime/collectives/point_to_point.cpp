@@ -6,11 +6,11 @@ namespace railyard {
 
 namespace {
 
-OperationTag tag_of(size_t bytes) { return {bytes, OperationKind::point_to_point, 0}; }
+OperationTag tag_of(size_t bytes) { return {bytes, OperationKind::point_to_point}; }
 
 class Send {
  public:
-  Send(Rail& rail, const void* data, size_t bytes) : out_(rail, tag_of(bytes), {{data, bytes}}) {}
+  Send(Link& link, const void* data, size_t bytes) : out_(link, tag_of(bytes), {{data, bytes}}) {}
 
   const char* name() const { return "send"; }
   const Rail* waits_for() const { return &out_.rail(); }
@@ -25,8 +25,8 @@ class Send {
 
 class Receive {
  public:
-  Receive(Rail& rail, void* data, size_t bytes)
-      : in_(rail, tag_of(bytes), {bytes}), data_(static_cast<std::byte*>(data)) {}
+  Receive(Link& link, void* data, size_t bytes)
+      : in_(link, tag_of(bytes), {bytes}), data_(static_cast<std::byte*>(data)) {}
 
   const char* name() const { return "recv"; }
   const Rail* waits_for() const { return &in_.rail(); }
@@ -47,12 +47,12 @@ class Receive {
 }  // namespace
 
 void send(Engine& engine, const void* data, size_t bytes, int destination) {
-  Send operation(*engine.link(destination).rails.front(), data, bytes);
+  Send operation(engine.link(destination), data, bytes);
   engine.run(operation);
 }
 
 void receive(Engine& engine, void* data, size_t bytes, int source) {
-  Receive operation(*engine.link(source).rails.front(), data, bytes);
+  Receive operation(engine.link(source), data, bytes);
   engine.run(operation);
 }
 

@@ -1,204 +1,136 @@
-#include "collectives/ring.h"
-
-#include <cstring>
-
-#include "reduce/reduce.h"
+#include "collectives/ring_reduce.h"
 
 namespace railyard::ring {
 
 namespace {
 
-// One stream to the right, one from the left. What goes out is this rank's own first segment and
-// then, segment by segment, what has come in: a message may leave when the one it is made from has
-// arrived. So all steps of the algorithm flow through one pipeline without a pause between them.
-class Flow {
+// Takes pieces from the left, each to its place, and passes some of them on.
+class Passing : public Flow {
  public:
-  const Rail* waits_for() {
-    if (!in_.done() && !in_.front()) return &in_.rail();
-    return out_.done() ? nullptr : &out_.rail();
-  }
-
- protected:
-  Flow(Engine& engine, int rank, int size, const OperationTag& tag,
-       const std::vector<Segment>& outgoing, const std::vector<size_t>& incoming)
-      : first_messages_(right(engine, rank, size).cut().count(outgoing.front().bytes)),
-        out_(right(engine, rank, size), tag, outgoing, first_messages_),
-        in_(left(engine, rank, size), tag, incoming) {}
-
-  static Rail& right(Engine& engine, int rank, int size) {
-    return *engine.link(right_of(rank, size)).rails.front();
-  }
-  static Rail& left(Engine& engine, int rank, int size) {
-    return *engine.link(left_of(rank, size)).rails.front();
-  }
-
-  // Hands each message that has come to `take(data)` and lets the next one go.
-  template <typename Take>
-  bool advance(Take take) {
-    in_.pump();
-    out_.pump();
-    while (const std::byte* data = in_.front()) {
-      take(data);
-      in_.pop();
-      out_.allow(first_messages_ + in_.taken());
-      out_.pump();
-    }
-    return in_.done() && out_.done();
-  }
-
-  uint32_t first_messages_;
-  OutStream out_;
-  InStream in_;
-};
-
-struct Part {
-  size_t offset, bytes;
-};
-
-// Part `index`, counted modulo size: whole elements, almost the same number in each.
-Part part_of(int index, int size, size_t bytes, size_t element) {
-  index = ((index % size) + size) % size;
-  size_t count = bytes / element;
-  auto at = [&](int i) {
-    return count * static_cast<size_t>(i) / static_cast<size_t>(size) * element;
+  struct Stop {
+    std::byte* target;
+    bool goes_on;
   };
-  return {at(index), at(index + 1) - at(index)};
-}
 
-// Rank r sends part r, adds what comes (part r-1, r-2, ...) to its own and passes it on; after
-// size-1 steps part r+1 is complete here. The completed parts then go round the same way.
-class PartsSum : public Flow {
- public:
-  PartsSum(Engine& engine, int rank, int size, const void* input, void* output, size_t bytes,
-           Dtype dtype)
-      : PartsSum(engine, rank, size, input, output, bytes, dtype,
-                 incoming_parts(rank, size, bytes, size_of(dtype))) {}
-
-  const char* name() const { return "all_sum"; }
+  Passing(Engine& engine, int rank, int size, const Call& call,
+          const std::vector<Segment>& outgoing, size_t ready, std::vector<Stop> stops)
+      : Flow(engine, rank, size, call, outgoing, ready,
+             std::vector<size_t>(stops.size(), call.bytes)),
+        stops_(std::move(stops)) {}
 
   bool step() {
     return advance([this](const std::byte* data) {
-      size_t offset = parts_[in_.segment()].offset + in_.offset();
-      if (in_.segment() < sums_) {
-        sum(output_ + offset, data, input_ + offset, in_.bytes(), dtype_);
-      } else {
-        std::memcpy(output_ + offset, data, in_.bytes());
-      }
+      const Stop& stop = stops_[in_.segment()];
+      copy(stop.target + in_.offset(), data, in_.bytes());
+      return stop.goes_on;
     });
   }
 
  private:
-  PartsSum(Engine& engine, int rank, int size, const void* input, void* output, size_t bytes,
-           Dtype dtype, std::vector<Part> parts)
-      : Flow(engine, rank, size, {bytes, OperationKind::all_sum, static_cast<uint8_t>(dtype)},
-             outgoing(part_of(rank, size, bytes, size_of(dtype)), parts, input, output),
-             sizes(parts)),
-        input_(static_cast<const std::byte*>(input)),
-        output_(static_cast<std::byte*>(output)),
-        dtype_(dtype),
-        sums_(static_cast<size_t>(size - 1)),
-        parts_(std::move(parts)) {}
-
-  static std::vector<Part> incoming_parts(int rank, int size, size_t bytes, size_t element) {
-    std::vector<Part> parts;
-    for (int step = 0; step < 2 * (size - 1); ++step) {
-      parts.push_back(part_of(rank - 1 - step, size, bytes, element));
-    }
-    return parts;
-  }
-  static std::vector<Segment> outgoing(const Part& first, const std::vector<Part>& parts,
-                                       const void* input, void* output) {
-    std::vector<Segment> segments{
-        {static_cast<const std::byte*>(input) + first.offset, first.bytes}};
-    for (size_t i = 0; i + 1 < parts.size(); ++i) {
-      segments.push_back({static_cast<std::byte*>(output) + parts[i].offset, parts[i].bytes});
-    }
-    return segments;
-  }
-  static std::vector<size_t> sizes(const std::vector<Part>& parts) {
-    std::vector<size_t> bytes;
-    for (const Part& part : parts) bytes.push_back(part.bytes);
-    return bytes;
-  }
-
-  const std::byte* input_;
-  std::byte* output_;
-  Dtype dtype_;
-  size_t sums_;  // of the incoming segments, those to be added
-  std::vector<Part> parts_;
+  std::vector<Stop> stops_;
 };
 
-// Every rank's data goes all the way round. Also the barrier, with no data at all: when the last
-// message has come, every rank has been there.
-class RoundTrip : public Flow {
+class Ring : public Collectives {
  public:
-  RoundTrip(Engine& engine, int rank, int size, const OperationTag& tag, const void* input,
-            size_t bytes, std::vector<std::byte>& gathered)
-      : Flow(engine, rank, size, tag, outgoing(rank, size, input, bytes, gathered),
-             std::vector<size_t>(static_cast<size_t>(size - 1), bytes)),
-        name_(tag.kind == OperationKind::barrier ? "barrier" : "all_sum"),
-        rank_(rank),
-        size_(size),
-        bytes_(bytes),
-        gathered_(gathered) {}
+  Ring(Engine& engine, int rank, int size) : engine_(engine), rank_(rank), size_(size) {}
 
-  const char* name() const { return name_; }
-
-  bool step() {
-    return advance([this](const std::byte* data) {
-      int source = rank_ - 1 - static_cast<int>(in_.segment());
-      if (source < 0) source += size_;
-      if (bytes_ > 0) std::memcpy(slot(gathered_, source, bytes_), data, bytes_);
-    });
+  // Small arrays go round as they are and are combined in the order of ranks everywhere.
+  void all_reduce(const Call& call) override {
+    if (call.bytes > kSmallPayload) return reduce_parts(engine_, rank_, size_, call);
+    Call gathering = call;
+    gathering.output = scratch(call.bytes * static_cast<size_t>(size_));
+    all_gather(gathering);
+    const std::byte* left = gathering.output;
+    for (int source = 1; source < size_; ++source) {
+      const std::byte* right = gathering.output + chunk_of(source, size_, call.bytes).offset;
+      combine(call, call.output, left, right, call.bytes);
+      left = call.output;
+    }
   }
 
-  static std::byte* slot(std::vector<std::byte>& gathered, int source, size_t bytes) {
-    return gathered.data() + static_cast<size_t>(source) * bytes;
+  void sum_scatter(const Call& call) override {
+    reduce_chunks(engine_, rank_, size_, call, scratch_);
+  }
+
+  void all_gather(const Call& call) override {
+    auto place = [&](int rank) { return call.output + chunk_of(rank, size_, call.bytes).offset; };
+    copy(place(rank_), call.input, call.bytes);
+    std::vector<Segment> outgoing;
+    std::vector<Passing::Stop> stops;
+    for (int step = 0; step < size_ - 1; ++step) {
+      outgoing.push_back({place(rank_ - step), call.bytes});
+      stops.push_back({place(rank_ - 1 - step), step < size_ - 2});
+    }
+    pass(call, outgoing, 1, std::move(stops));
+  }
+
+  void broadcast(const Call& call) override {
+    bool last = right_of(rank_, size_) == call.root;
+    std::vector<Segment> outgoing;
+    std::vector<Passing::Stop> stops;
+    if (!last) outgoing.push_back({call.output, call.bytes});
+    if (rank_ != call.root) stops.push_back({call.output, !last});
+    pass(call, outgoing, rank_ == call.root ? 1 : 0, std::move(stops));
+  }
+
+  // Every chunk goes to the right until it is where it belongs. In step s come the chunks of rank
+  // r-s: the first is for this rank, the others go on.
+  void all_to_all(const Call& call) override {
+    auto count = static_cast<size_t>(size_);
+    bool in_place = call.input == call.output;
+    std::byte* passing =
+        scratch(call.bytes * ((count - 1) * (count - 2) / 2 + (in_place ? count : 0)));
+    const std::byte* input = call.input;
+    if (in_place) {
+      copy(passing, input, call.bytes * count);
+      input = passing;
+      passing += call.bytes * count;
+    }
+    size_t own = chunk_of(rank_, size_, call.bytes).offset;
+    copy(call.output + own, input + own, call.bytes);
+
+    std::vector<Segment> outgoing;
+    std::vector<Passing::Stop> stops;
+    for (int hop = 1; hop < size_; ++hop) {
+      outgoing.push_back({input + chunk_of(rank_ + hop, size_, call.bytes).offset, call.bytes});
+    }
+    for (int step = 1; step < size_; ++step) {
+      stops.push_back({call.output + chunk_of(rank_ - step, size_, call.bytes).offset, false});
+      for (int further = step + 1; further < size_; ++further, passing += call.bytes) {
+        outgoing.push_back({passing, call.bytes});
+        stops.push_back({passing, true});
+      }
+    }
+    pass(call, outgoing, count - 1, std::move(stops));
   }
 
  private:
-  static std::vector<Segment> outgoing(int rank, int size, const void* input, size_t bytes,
-                                       std::vector<std::byte>& gathered) {
-    gathered.resize(static_cast<size_t>(size) * bytes);
-    if (bytes > 0) std::memcpy(slot(gathered, rank, bytes), input, bytes);
-    std::vector<Segment> segments;
-    for (int step = 0; step < size - 1; ++step) {
-      int source = ((rank - step) % size + size) % size;
-      segments.push_back({slot(gathered, source, bytes), bytes});
-    }
-    return segments;
+  void pass(const Call& call, const std::vector<Segment>& outgoing, size_t ready,
+            std::vector<Passing::Stop> stops) {
+    Passing operation(engine_, rank_, size_, call, outgoing, ready, std::move(stops));
+    engine_.run(operation);
   }
 
-  const char* name_;
-  int rank_, size_;
-  size_t bytes_;
-  std::vector<std::byte>& gathered_;
+  std::byte* scratch(size_t bytes) {
+    if (scratch_.size() < bytes) scratch_.resize(bytes);
+    return scratch_.data();
+  }
+
+  Engine& engine_;
+  const int rank_, size_;
+  std::vector<std::byte> scratch_;  // grows to what the largest call needs
 };
 
 }  // namespace
 
-void all_sum(Engine& engine, int rank, int size, const void* input, void* output, size_t bytes,
-             Dtype dtype) {
-  if (bytes > kSmallPayload) {
-    PartsSum operation(engine, rank, size, input, output, bytes, dtype);
-    engine.run(operation);
-    return;
-  }
-  std::vector<std::byte> gathered;
-  OperationTag tag{bytes, OperationKind::all_sum, static_cast<uint8_t>(dtype)};
-  RoundTrip operation(engine, rank, size, tag, input, bytes, gathered);
-  engine.run(operation);
-  const std::byte* left = RoundTrip::slot(gathered, 0, bytes);
-  for (int source = 1; source < size; ++source) {
-    sum(output, left, RoundTrip::slot(gathered, source, bytes), bytes, dtype);
-    left = static_cast<std::byte*>(output);
-  }
+std::vector<int> peers(int rank, int size) {
+  int left = left_of(rank, size), right = right_of(rank, size);
+  if (left == right) return {left};
+  return {left, right};
 }
 
-void barrier(Engine& engine, int rank, int size) {
-  std::vector<std::byte> gathered;
-  RoundTrip operation(engine, rank, size, {0, OperationKind::barrier, 0}, nullptr, 0, gathered);
-  engine.run(operation);
+std::unique_ptr<Collectives> make(Engine& engine, int rank, int size) {
+  return std::make_unique<Ring>(engine, rank, size);
 }
 
 }  // namespace railyard::ring

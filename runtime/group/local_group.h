@@ -18,8 +18,26 @@ class LocalGroup : public Group {
   const std::string& backend_reason() const override { return reason_; }
 
   void all_sum(const void* input, void* output, size_t bytes, Dtype) override {
-    require_usable("all_sum");
-    if (input != output && bytes > 0) std::memcpy(output, input, bytes);
+    copy("all_sum", input, output, bytes);
+  }
+  void all_max(const void* input, void* output, size_t bytes, Dtype) override {
+    copy("all_max", input, output, bytes);
+  }
+  void all_min(const void* input, void* output, size_t bytes, Dtype) override {
+    copy("all_min", input, output, bytes);
+  }
+  void sum_scatter(const void* input, void* output, size_t bytes, Dtype) override {
+    copy("sum_scatter", input, output, bytes);
+  }
+  void all_gather(const void* input, void* output, size_t bytes) override {
+    copy("all_gather", input, output, bytes);
+  }
+  void broadcast(void*, size_t, int root) override {
+    require_usable("broadcast");
+    if (root != 0) refuse("broadcast", root);
+  }
+  void all_to_all(const void* input, void* output, size_t bytes) override {
+    copy("all_to_all", input, output, bytes);
   }
   void barrier() override { require_usable("barrier"); }
   void send(const void*, size_t, int destination) override { refuse("send", destination); }
@@ -27,6 +45,10 @@ class LocalGroup : public Group {
   void abort() override { aborted_ = true; }
 
  private:
+  void copy(const char* operation, const void* input, void* output, size_t bytes) const {
+    require_usable(operation);
+    if (input != output && bytes > 0) std::memcpy(output, input, bytes);
+  }
   void require_usable(const char* operation) const {
     if (!aborted_) return;
     ErrorFields fields;

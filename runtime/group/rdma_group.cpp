@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "collectives/mesh.h"
 #include "collectives/point_to_point.h"
-#include "collectives/ring.h"
 
 namespace railyard {
 
@@ -22,6 +20,12 @@ Error named(const std::string& operation, const Error& error) {
   return {error.code(), fmt::format("{}: {}", operation, error.what()), fields};
 }
 
+// More rails to one peer are not used.
+constexpr int kMostRails = 4;
+
+const std::byte* in(const void* data) { return static_cast<const std::byte*>(data); }
+std::byte* out(void* data) { return static_cast<std::byte*>(data); }
+
 }  // namespace
 
 RdmaGroup::RdmaGroup(const Config& config, Backend backend, std::string reason)
@@ -31,7 +35,10 @@ RdmaGroup::RdmaGroup(const Config& config, Backend backend, std::string reason)
                                         .coordinator = config_.coordinator,
                                         .deadline = config_.bootstrap_deadline});
   try {
-    engine_ = std::make_unique<Engine>(config_, peers(), 1, *side_channel_);
+    bool ring = backend_ == Backend::ring;
+    auto peers = ring ? ring::peers(rank(), size()) : mesh::peers(rank(), size());
+    engine_ = std::make_unique<Engine>(config_, peers, kMostRails, *side_channel_);
+    collectives_ = (ring ? ring::make : mesh::make)(*engine_, rank(), size());
   } catch (const Error& error) {
     side_channel_->report(news_of(error, config_.rank));
     throw;
@@ -42,20 +49,6 @@ RdmaGroup::~RdmaGroup() {
   // First all ranks agree that nothing more will be sent, then the queue pairs go.
   engine_->drain();
   side_channel_->leave();
-}
-
-std::vector<int> RdmaGroup::peers() const {
-  std::vector<int> ranks;
-  if (backend_ == Backend::ring) {
-    int left = ring::left_of(rank(), size()), right = ring::right_of(rank(), size());
-    ranks.push_back(left);
-    if (right != left) ranks.push_back(right);
-    return ranks;
-  }
-  for (int peer = 0; peer < size(); ++peer) {
-    if (peer != rank()) ranks.push_back(peer);
-  }
-  return ranks;
 }
 
 template <typename Work>
@@ -79,16 +72,21 @@ void RdmaGroup::guarded(const char* operation, Work work) {
   }
 }
 
-void RdmaGroup::require_peer(const char* operation, int peer) const {
+void RdmaGroup::fail_no_rank(const char* operation, int peer) const {
   ErrorFields fields;
   fields.operation = operation;
   fields.peer = peer;
-  if (peer < 0 || peer >= size() || peer == rank()) {
-    throw Error(
-        ErrorCode::configuration,
-        fmt::format("{}: rank {} is not another rank of this group of {}", operation, peer, size()),
-        fields);
-  }
+  throw Error(
+      ErrorCode::configuration,
+      fmt::format("{}: rank {} is not another rank of this group of {}", operation, peer, size()),
+      fields);
+}
+
+void RdmaGroup::require_peer(const char* operation, int peer) const {
+  if (peer < 0 || peer >= size() || peer == rank()) fail_no_rank(operation, peer);
+  ErrorFields fields;
+  fields.operation = operation;
+  fields.peer = peer;
   if (engine_->link(peer).rails.empty()) {
     throw Error(
         ErrorCode::configuration,
@@ -99,34 +97,51 @@ void RdmaGroup::require_peer(const char* operation, int peer) const {
   }
 }
 
-void RdmaGroup::all_sum(const void* input, void* output, size_t bytes, Dtype dtype) {
-  if (bytes % size_of(dtype) != 0) {
+void RdmaGroup::call(void (Collectives::*which)(const Call&), const Call& call) {
+  const char* operation = name(call.kind);
+  if (call.bytes % size_of(call.dtype) != 0) {
     ErrorFields fields;
-    fields.operation = "all_sum";
-    throw Error(
-        ErrorCode::configuration,
-        fmt::format("all_sum: {} bytes are no whole number of elements of {}", bytes, name(dtype)),
-        fields);
+    fields.operation = operation;
+    throw Error(ErrorCode::configuration,
+                fmt::format("{}: {} bytes are no whole number of elements of {}", operation,
+                            call.bytes, name(call.dtype)),
+                fields);
   }
-  if (bytes == 0) return;
-  guarded("all_sum", [&] {
-    if (backend_ == Backend::ring) {
-      ring::all_sum(*engine_, rank(), size(), input, output, bytes, dtype);
-    } else {
-      mesh::all_sum(*engine_, rank(), size(), input, output, bytes, dtype);
-    }
-  });
+  guarded(operation, [&] { (collectives_.get()->*which)(call); });
 }
 
-void RdmaGroup::barrier() {
-  guarded("barrier", [&] {
-    if (backend_ == Backend::ring) {
-      ring::barrier(*engine_, rank(), size());
-    } else {
-      mesh::barrier(*engine_, rank(), size());
-    }
-  });
+void RdmaGroup::all_sum(const void* input, void* output, size_t bytes, Dtype dtype) {
+  call(&Collectives::all_reduce, {OperationKind::all_sum, in(input), out(output), bytes, dtype});
 }
+
+void RdmaGroup::all_max(const void* input, void* output, size_t bytes, Dtype dtype) {
+  call(&Collectives::all_reduce, {OperationKind::all_max, in(input), out(output), bytes, dtype});
+}
+
+void RdmaGroup::all_min(const void* input, void* output, size_t bytes, Dtype dtype) {
+  call(&Collectives::all_reduce, {OperationKind::all_min, in(input), out(output), bytes, dtype});
+}
+
+void RdmaGroup::sum_scatter(const void* input, void* output, size_t bytes, Dtype dtype) {
+  call(&Collectives::sum_scatter,
+       {OperationKind::sum_scatter, in(input), out(output), bytes, dtype});
+}
+
+void RdmaGroup::all_gather(const void* input, void* output, size_t bytes) {
+  call(&Collectives::all_gather, {OperationKind::all_gather, in(input), out(output), bytes});
+}
+
+void RdmaGroup::broadcast(void* data, size_t bytes, int root) {
+  if (root < 0 || root >= size()) fail_no_rank("broadcast", root);
+  call(&Collectives::broadcast,
+       {OperationKind::broadcast, nullptr, out(data), bytes, Dtype::UInt8, root});
+}
+
+void RdmaGroup::all_to_all(const void* input, void* output, size_t bytes) {
+  call(&Collectives::all_to_all, {OperationKind::all_to_all, in(input), out(output), bytes});
+}
+
+void RdmaGroup::barrier() { call(&Collectives::all_gather, {OperationKind::barrier}); }
 
 void RdmaGroup::send(const void* data, size_t bytes, int destination) {
   require_peer("send", destination);

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "bootstrap/side_channel.h"
+#include "collectives/collectives.h"
 #include "railyard/group.h"
-#include "transport/engine.h"
 
 namespace railyard {
 
@@ -23,14 +23,21 @@ class RdmaGroup : public Group {
   const std::string& backend_reason() const override { return reason_; }
 
   void all_sum(const void* input, void* output, size_t bytes, Dtype dtype) override;
+  void all_max(const void* input, void* output, size_t bytes, Dtype dtype) override;
+  void all_min(const void* input, void* output, size_t bytes, Dtype dtype) override;
+  void sum_scatter(const void* input, void* output, size_t bytes, Dtype dtype) override;
+  void all_gather(const void* input, void* output, size_t bytes) override;
+  void broadcast(void* data, size_t bytes, int root) override;
+  void all_to_all(const void* input, void* output, size_t bytes) override;
   void barrier() override;
   void send(const void* data, size_t bytes, int destination) override;
   void recv(void* data, size_t bytes, int source) override;
   void abort() override;
 
  private:
-  // The ranks that this one has rails to.
-  std::vector<int> peers() const;
+  // Runs a collective: `which` of the functions of Collectives.
+  void call(void (Collectives::*which)(const Call&), const Call& call);
+  [[noreturn]] void fail_no_rank(const char* operation, int peer) const;
   void require_peer(const char* operation, int peer) const;
   // Runs one operation; its error ends the group.
   template <typename Work>
@@ -42,6 +49,7 @@ class RdmaGroup : public Group {
   const std::string reason_;
   std::unique_ptr<SideChannel> side_channel_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Collectives> collectives_;
 
   std::mutex mutex_;
   std::optional<std::string> failure_;  // why the group is unusable

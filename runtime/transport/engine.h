@@ -13,12 +13,6 @@
 
 namespace railyard {
 
-// The rails to one peer.
-struct Link {
-  int peer = -1;
-  std::vector<Rail*> rails;
-};
-
 // Not thread-safe: its group serialises calls.
 class Engine {
  public:
@@ -27,7 +21,7 @@ class Engine {
   Engine(const Config& config, const std::vector<int>& peers, int rails, SideChannel& side_channel);
 
   // By rank; the rails of a rank that is no peer are empty.
-  const Link& link(int rank) const { return links_[static_cast<size_t>(rank)]; }
+  Link& link(int rank) { return links_[static_cast<size_t>(rank)]; }
 
   // Takes completions and calls `operation.step()`, which does what has become possible and returns
   // whether all is done. Throws the first of: an error of a completion, news of another rank's

@@ -4,19 +4,41 @@
 
 namespace railyard {
 
-std::string to_string(const OperationTag& tag) {
-  switch (tag.kind) {
+const char* name(OperationKind kind) {
+  switch (kind) {
     case OperationKind::all_sum:
-      return fmt::format("all_sum of {} bytes of {}", tag.bytes,
-                         name(static_cast<Dtype>(tag.dtype)));
+      return "all_sum";
+    case OperationKind::all_max:
+      return "all_max";
+    case OperationKind::all_min:
+      return "all_min";
+    case OperationKind::all_gather:
+      return "all_gather";
+    case OperationKind::sum_scatter:
+      return "sum_scatter";
+    case OperationKind::broadcast:
+      return "broadcast";
+    case OperationKind::all_to_all:
+      return "all_to_all";
     case OperationKind::barrier:
       return "barrier";
     case OperationKind::point_to_point:
-      return fmt::format("send/recv of {} bytes", tag.bytes);
+      return "send/recv";
     case OperationKind::none:
       break;
   }
   return "nothing";
+}
+
+std::string to_string(const OperationTag& tag) {
+  std::string text = name(tag.kind);
+  if (tag.kind == OperationKind::barrier || tag.kind == OperationKind::none) return text;
+  text += fmt::format(" of {} bytes", tag.bytes);
+  if (tag.dtype != OperationTag::kNoDtype) {
+    text += fmt::format(" of {}", name(static_cast<Dtype>(tag.dtype)));
+  }
+  if (tag.root >= 0) text += fmt::format(" from rank {}", tag.root);
+  return text;
 }
 
 uint32_t Cut::count(size_t bytes) const {

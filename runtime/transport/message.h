@@ -12,14 +12,31 @@
 
 namespace railyard {
 
-enum class OperationKind : uint8_t { none, all_sum, barrier, point_to_point };
+enum class OperationKind : uint8_t {
+  none,
+  all_sum,
+  all_max,
+  all_min,
+  all_gather,
+  sum_scatter,
+  broadcast,
+  all_to_all,
+  barrier,
+  point_to_point,
+};
+
+// "all_sum", "send/recv"
+const char* name(OperationKind kind);
 
 // What one side believes to be doing: compared on every message, so that ranks that call different
 // things find out.
 struct OperationTag {
   uint64_t bytes = 0;
   OperationKind kind = OperationKind::none;
-  uint8_t dtype = 0;
+  uint8_t dtype = kNoDtype;
+  int16_t root = -1;  // of a broadcast
+
+  static constexpr uint8_t kNoDtype = 0xff;
 
   bool operator==(const OperationTag&) const = default;
 };

@@ -69,9 +69,6 @@ class Rail {
   void connect(const RailAddress& peer, const Cut& cut);
   const Cut& cut() const { return cut_; }
 
-  // Sending. Numbers of streams; see MessageHeader.
-  uint32_t begin_outgoing() { return outgoing_streams_++; }
-  uint32_t begin_incoming() { return incoming_streams_++; }
   // Copies the payload and posts it; false when there is no credit, grant or slot now.
   bool send(MessageHeader header, const std::byte* payload, bool large);
   // What the peer last said to receive, when it said so in a control message.
@@ -123,7 +120,6 @@ class Rail {
   std::optional<QueuePair> small_, large_;
   Cut cut_;
 
-  uint32_t outgoing_streams_ = 0, incoming_streams_ = 0;
   std::optional<MessageHeader> peer_expects_;
 
   // Sending: totals. A send slot is free again when its completion has come; they come in order.

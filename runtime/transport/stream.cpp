@@ -24,12 +24,12 @@ std::vector<size_t> sizes(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-OutStream::OutStream(Rail& rail, const OperationTag& tag, const std::vector<Segment>& segments,
+OutStream::OutStream(Link& link, const OperationTag& tag, const std::vector<Segment>& segments,
                      uint32_t allowed_messages)
-    : rail_(rail),
+    : link_(&link),
       tag_(tag),
-      stream_(rail.begin_outgoing()),
-      cursor_(rail.cut(), sizes(segments)),
+      stream_(link.outgoing_streams++),
+      cursor_(link.cut(), sizes(segments)),
       allowed_(allowed_messages) {
   data_.reserve(segments.size());
   for (const Segment& segment : segments)
@@ -37,9 +37,11 @@ OutStream::OutStream(Rail& rail, const OperationTag& tag, const std::vector<Segm
 }
 
 void OutStream::check_peer() const {
-  const auto& expected = rail_.peer_expects();
-  if (expected && expected->stream == stream_ && expected->tag != tag_) {
-    fail_mismatch(rail_, tag_, expected->tag, "");
+  for (const Rail* rail : link_->rails) {
+    const auto& expected = rail->peer_expects();
+    if (expected && expected->stream == stream_ && expected->tag != tag_) {
+      fail_mismatch(*rail, tag_, expected->tag, "");
+    }
   }
 }
 
@@ -52,41 +54,43 @@ void OutStream::pump() {
     header.stream = stream_;
     header.message = cursor_.message();
     header.tag = tag_;
-    if (!rail_.send(header, data_[cursor_.segment()] + cursor_.offset(), cursor_.large())) return;
+    Rail& rail = link_->rail_of(header.message);
+    if (!rail.send(header, data_[cursor_.segment()] + cursor_.offset(), cursor_.large())) return;
     cursor_.advance();
   }
 }
 
-InStream::InStream(Rail& rail, const OperationTag& tag, const std::vector<size_t>& segments)
-    : rail_(rail),
+InStream::InStream(Link& link, const OperationTag& tag, const std::vector<size_t>& segments)
+    : link_(&link),
       tag_(tag),
-      stream_(rail.begin_incoming()),
-      cursor_(rail.cut(), segments),
+      stream_(link.incoming_streams++),
+      cursor_(link.cut(), segments),
       ahead_(cursor_) {}
 
 void InStream::pump() {
   if (done()) return;
   while (!ahead_.done()) {
     if (ahead_.large()) {
-      if (!rail_.can_grant()) break;
-      rail_.grant(kHeaderBytes + ahead_.bytes());
+      Rail& rail = link_->rail_of(ahead_.message());
+      if (!rail.can_grant()) break;
+      rail.grant(kHeaderBytes + ahead_.bytes());
     }
     ahead_.advance();
   }
   MessageHeader expected;
   expected.stream = stream_;
   expected.tag = tag_;
-  rail_.tell_grants(expected);
+  for (Rail* rail : link_->rails) rail->tell_grants(expected);
 }
 
 void InStream::check(const MessageHeader& header) const {
-  if (header.stream == stream_ && header.tag != tag_) fail_mismatch(rail_, tag_, header.tag, "");
+  if (header.stream == stream_ && header.tag != tag_) fail_mismatch(rail(), tag_, header.tag, "");
   if (header.kind == MessageKind::data && header.stream == stream_ &&
       header.message == cursor_.message() && header.payload_bytes == cursor_.bytes()) {
     return;
   }
   fail_mismatch(
-      rail_, tag_, header.tag,
+      rail(), tag_, header.tag,
       fmt::format(": message {} of stream {} with {} bytes came where message {} of stream "
                   "{} with {} bytes was expected",
                   header.message, header.stream, header.payload_bytes, cursor_.message(), stream_,
@@ -95,13 +99,13 @@ void InStream::check(const MessageHeader& header) const {
 
 const std::byte* InStream::front() {
   if (done()) return nullptr;
-  const MessageHeader* header = rail_.front(cursor_.large());
+  const MessageHeader* header = rail().front(cursor_.large());
   if (!header && cursor_.large()) {
     // A peer that does something else sends small messages where a large one is waited for. (Those
     // of this stream may be here too, ahead of the large ones before them.)
-    const MessageHeader* other = rail_.front(false);
+    const MessageHeader* other = rail().front(false);
     if (other && other->stream == stream_ && other->tag != tag_)
-      fail_mismatch(rail_, tag_, other->tag, "");
+      fail_mismatch(rail(), tag_, other->tag, "");
   }
   if (!header) return nullptr;
   check(*header);
@@ -109,7 +113,7 @@ const std::byte* InStream::front() {
 }
 
 void InStream::pop() {
-  rail_.pop(cursor_.large());
+  link_->rail_of(cursor_.message()).pop(cursor_.large());
   cursor_.advance();
 }
 

@@ -1,10 +1,11 @@
-// What one operation sends to, or receives from, one peer: segments in order, cut into messages.
+// What one operation sends to, or receives from, one peer: segments in order, cut into messages
+// that go over all rails to the peer.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
-#include "transport/rail.h"
+#include "transport/link.h"
 
 namespace railyard {
 
@@ -40,13 +41,13 @@ struct Segment {
   size_t bytes = 0;
 };
 
-// Posts the messages of its segments as fast as the rail takes them, but not before they may go:
+// Posts the messages of its segments as fast as the rails take them, but not before they may go:
 // data of later segments is often still to be computed.
 class OutStream {
  public:
   static constexpr uint32_t kAll = ~uint32_t{0};
 
-  OutStream(Rail& rail, const OperationTag& tag, const std::vector<Segment>& segments,
+  OutStream(Link& link, const OperationTag& tag, const std::vector<Segment>& segments,
             uint32_t allowed_messages = kAll);
 
   // The first `messages` messages may go.
@@ -55,12 +56,13 @@ class OutStream {
   void pump();
   uint32_t posted() const { return cursor_.message(); }
   bool done() const { return cursor_.done(); }
-  const Rail& rail() const { return rail_; }
+  // The rail of the next message.
+  const Rail& rail() const { return link_->rail_of(cursor_.message()); }
 
  private:
   void check_peer() const;
 
-  Rail& rail_;
+  Link* link_;
   OperationTag tag_;
   uint32_t stream_;
   std::vector<const std::byte*> data_;
@@ -71,7 +73,7 @@ class OutStream {
 // Takes the messages of its segments in order, and posts receives for the large ones ahead of time.
 class InStream {
  public:
-  InStream(Rail& rail, const OperationTag& tag, const std::vector<size_t>& segments);
+  InStream(Link& link, const OperationTag& tag, const std::vector<size_t>& segments);
 
   // Posts receives for what comes next and tells the peer.
   void pump();
@@ -86,12 +88,13 @@ class InStream {
   size_t bytes() const { return cursor_.bytes(); }
   uint32_t taken() const { return cursor_.message(); }
   bool done() const { return cursor_.done(); }
-  const Rail& rail() const { return rail_; }
+  // The rail of the next message.
+  const Rail& rail() const { return link_->rail_of(cursor_.message()); }
 
  private:
   void check(const MessageHeader& header) const;
 
-  Rail& rail_;
+  Link* link_;
   OperationTag tag_;
   uint32_t stream_;
   Cursor cursor_;

@@ -3,6 +3,7 @@
 // MESSAGE".
 //
 //   all_sum:DTYPE:COUNT:REPEAT[:inplace]   checks every element
+//   operations:DTYPE:COUNT               every collective, in place and not, checked
 //   sums_of:BYTES:...                      float32 all_sums of these sizes in bytes
 //   digest:COUNT                           prints a digest of a float32 sum whose order matters
 //   barrier[:REPEAT]
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "naive_sum.h"
+#include "operations.h"
 #include "railyard/group.h"
 
 namespace {
@@ -43,9 +45,7 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-struct WrongData : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using test::WrongData;
 
 class Steps {
  public:
@@ -55,6 +55,7 @@ class Steps {
     parts_ = split(text);
     const std::string& what = parts_[0];
     if (what == "all_sum") return all_sum();
+    if (what == "operations") return operations();
     if (what == "sums_of") return sums_of();
     if (what == "digest") return digest();
     if (what == "barrier") return repeat(1, [&](int) { group_.barrier(); });
@@ -86,13 +87,15 @@ class Steps {
   }
 
   void all_sum() {
-    Dtype dtype{};
-    for (int i = 0; i < kDtypeCount; ++i) {
-      if (parts_[1] == name(static_cast<Dtype>(i))) dtype = static_cast<Dtype>(i);
-    }
+    Dtype dtype = test::dtype_of(parts_[1]);
     auto bytes = static_cast<size_t>(number(2)) * size_of(dtype);
     bool in_place = parts_.size() > 4 && parts_[4] == "inplace";
     repeat(3, [&](int) { sum_once(dtype, bytes, in_place); });
+  }
+
+  void operations() {
+    test::check_all_operations(group_, test::dtype_of(parts_[1]), static_cast<size_t>(number(2)),
+                               seed_++);
   }
 
   void sums_of() {
@@ -102,17 +105,7 @@ class Steps {
   }
 
   void sum_once(Dtype dtype, size_t bytes, bool in_place) {
-    std::vector<std::byte> expected = test::sum_of_ranks(group_.size(), seed_, bytes, dtype);
-    std::vector<std::byte> input = test::data_of_rank(group_.rank(), seed_, bytes, dtype);
-    std::vector<std::byte> output = in_place ? input : std::vector<std::byte>(bytes + 1);
-    group_.all_sum(in_place ? output.data() : input.data(), output.data(), bytes, dtype);
-    ++seed_;
-    for (size_t i = 0; i < bytes; ++i) {
-      if (output[i] == expected[i]) continue;
-      throw WrongData(fmt::format("all_sum of {} bytes of {}: byte {} is {}, expected {}", bytes,
-                                  name(dtype), i, static_cast<int>(output[i]),
-                                  static_cast<int>(expected[i])));
-    }
+    test::check_operation(group_, "all_sum", dtype, bytes / size_of(dtype), in_place, seed_++);
   }
 
   void digest() {
@@ -187,6 +180,17 @@ class Steps {
       group_.all_sum(data.data(), data.data(), other ? 800'000 : 400'000, Dtype::Float32);
     } else if (parts_[2] == "dtype") {
       group_.all_sum(data.data(), data.data(), 64, other ? Dtype::Int32 : Dtype::Float32);
+    } else if (parts_[2] == "max") {
+      auto function = other ? &Group::all_max : &Group::all_sum;
+      (group_.*function)(data.data(), data.data(), 64, Dtype::Float32);
+    } else if (parts_[2] == "gather" && other) {
+      group_.sum_scatter(data.data(), data.data(), 64, Dtype::Float32);
+    } else if (parts_[2] == "gather") {
+      group_.all_gather(data.data(), data.data() + 16, 64);
+    } else if (parts_[2] == "root") {
+      group_.broadcast(data.data(), 64, other ? 1 : 0);
+    } else if (parts_[2] == "empty") {
+      group_.all_sum(data.data(), data.data(), other ? 64 : 0, Dtype::Float32);
     } else if (other) {
       group_.barrier();
     } else {

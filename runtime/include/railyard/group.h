@@ -45,6 +45,26 @@ class Group {
   // other overlap is not. Sums of float16 and bfloat16 are rounded after each addition.
   virtual void all_sum(const void* input, void* output, size_t bytes, Dtype dtype) = 0;
 
+  // As all_sum, with the largest or the smallest of input[i], bit for bit one of them. A NaN wins
+  // over every number. Complex numbers are compared by their real, then by their imaginary part.
+  virtual void all_max(const void* input, void* output, size_t bytes, Dtype dtype) = 0;
+  virtual void all_min(const void* input, void* output, size_t bytes, Dtype dtype) = 0;
+
+  // `input` holds size() chunks of `bytes` bytes, `output` gets the sum of all ranks' chunk rank().
+  // `output` may be one of the chunks of `input`.
+  virtual void sum_scatter(const void* input, void* output, size_t bytes, Dtype dtype) = 0;
+
+  // `output` gets size() chunks of `bytes` bytes: the `input` of each rank, in the order of ranks.
+  // `input` may be this rank's chunk of `output`.
+  virtual void all_gather(const void* input, void* output, size_t bytes) = 0;
+
+  // `data` of the root go to all other ranks.
+  virtual void broadcast(void* data, size_t bytes, int root) = 0;
+
+  // Both hold size() chunks of `bytes` bytes: chunk r of `input` goes to rank r, and chunk r of
+  // `output` comes from it. `output` may be `input`.
+  virtual void all_to_all(const void* input, void* output, size_t bytes) = 0;
+
   // Returns when every rank has called it.
   virtual void barrier() = 0;
 

@@ -1,0 +1,104 @@
+#include "collectives/mesh_reduce.h"
+
+namespace railyard::mesh {
+
+bool Rows::row_is_here() {
+  for (InStream& in : ins_) {
+    if (!in.front()) return false;
+  }
+  return true;
+}
+
+bool Rows::row_is_sent(uint32_t message) const {
+  for (const OutStream& out : outs_) {
+    if (out.posted() <= message) return false;
+  }
+  return true;
+}
+
+void Rows::combine_row(std::byte* out, const std::byte* own, size_t bytes) {
+  // The first result overwrites `own` when it is the output too; from rank 2 on it is needed later.
+  if (own == out && rank_ >= 2) {
+    own_copy_.assign(own, own + bytes);
+    own = own_copy_.data();
+  }
+  const std::byte* left = nullptr;
+  size_t next_in = 0;
+  for (int source = 0; source < size_; ++source) {
+    const std::byte* data = source == rank_ ? own : ins_[next_in++].front();
+    if (source > 0) combine(call_, out, left, data, bytes);
+    left = source > 0 ? out : data;
+  }
+  for (InStream& in : ins_) in.pop();
+}
+
+OnePhase::OnePhase(Engine& engine, int rank, int size, const Call& call)
+    : Rows(engine, rank, size, call), own_(call.input) {
+  bool scatter = call.kind == OperationKind::sum_scatter;
+  auto share = [&](int peer) {
+    return call.input + (scatter ? chunk_of(peer, size_, call.bytes).offset : 0);
+  };
+  own_ = share(rank);
+  OperationTag tag = call.tag();
+  for_each_peer([&](int peer, Link& link) {
+    outs_.emplace_back(link, tag, std::vector<Segment>{{share(peer), call.bytes}});
+    ins_.emplace_back(link, tag, std::vector<size_t>{call.bytes});
+  });
+}
+
+bool OnePhase::step() {
+  pump();
+  // A row may overwrite what is to be sent, so that goes first.
+  while (!ins_[0].done() && row_is_here() && row_is_sent(ins_[0].taken())) {
+    size_t offset = ins_[0].offset(), bytes = ins_[0].bytes();
+    combine_row(call_.output + offset, own_ + offset, bytes);
+  }
+  return done();
+}
+
+TwoPhases::TwoPhases(Engine& engine, int rank, int size, const Call& call)
+    : Rows(engine, rank, size, call), mine_(part_of(rank, size, call.bytes, size_of(call.dtype))) {
+  OperationTag tag = call.tag();
+  for_each_peer([&](int peer, Link& link) {
+    Part theirs = part_of(peer, size_, call.bytes, size_of(call.dtype));
+    parts_.push_back(theirs);
+    // First the peer's part to be combined there, then this rank's part as it is formed.
+    uint32_t ready = link.cut().count(theirs.bytes);
+    first_messages_.push_back(ready);
+    outs_.emplace_back(link, tag,
+                       std::vector<Segment>{{call.input + theirs.offset, theirs.bytes},
+                                            {call.output + mine_.offset, mine_.bytes}},
+                       ready);
+    ins_.emplace_back(link, tag, std::vector<size_t>{mine_.bytes, theirs.bytes});
+  });
+}
+
+bool TwoPhases::step() {
+  pump();
+  while (combining() && row_is_here()) {
+    size_t offset = mine_.offset + ins_[0].offset(), bytes = ins_[0].bytes();
+    combine_row(call_.output + offset, call_.input + offset, bytes);
+    ++rows_;
+    for (size_t i = 0; i < outs_.size(); ++i) outs_[i].allow(first_messages_[i] + rows_);
+  }
+  for (size_t i = 0; i < ins_.size(); ++i) gather(ins_[i], parts_[i]);
+  return done();
+}
+
+bool TwoPhases::combining() const {
+  for (const InStream& in : ins_) {
+    if (in.done() || in.segment() > 0) return false;
+  }
+  return true;
+}
+
+void TwoPhases::gather(InStream& in, const Part& part) {
+  while (!in.done() && in.segment() == 1) {
+    const std::byte* data = in.front();
+    if (!data) return;
+    copy(call_.output + part.offset + in.offset(), data, in.bytes());
+    in.pop();
+  }
+}
+
+}  // namespace railyard::mesh

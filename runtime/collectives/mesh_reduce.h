@@ -1,0 +1,52 @@
+// Reductions of a mesh.
+#pragma once
+
+#include "collectives/mesh_exchange.h"
+#include "collectives/parts.h"
+
+namespace railyard::mesh {
+
+// Combines what comes from all peers, row by row, in the order of ranks.
+class Rows : public Exchange {
+ protected:
+  using Exchange::Exchange;
+
+  // Whether the next message of every peer is here.
+  bool row_is_here();
+  // Whether this message has gone to every peer.
+  bool row_is_sent(uint32_t message) const;
+  // out = `own` and every peer's next message, which it takes, combined.
+  void combine_row(std::byte* out, const std::byte* own, size_t bytes);
+
+ private:
+  std::vector<std::byte> own_copy_;
+};
+
+// Everyone sends every peer its share, which is all of the input for all_sum and one chunk of it
+// for sum_scatter.
+class OnePhase : public Rows {
+ public:
+  OnePhase(Engine& engine, int rank, int size, const Call& call);
+  bool step();
+
+ private:
+  const std::byte* own_;
+};
+
+// Each rank combines one part (reduce-scatter) and sends it to all (all-gather).
+class TwoPhases : public Rows {
+ public:
+  TwoPhases(Engine& engine, int rank, int size, const Call& call);
+  bool step();
+
+ private:
+  bool combining() const;
+  void gather(InStream& in, const Part& part);
+
+  Part mine_;
+  std::vector<Part> parts_;               // of the peers
+  std::vector<uint32_t> first_messages_;  // to each peer: messages of the first phase
+  uint32_t rows_ = 0;                     // messages of this rank's part that are combined
+};
+
+}  // namespace railyard::mesh

@@ -1,0 +1,67 @@
+// What the collectives of a ring have in common: one stream to the right and one from the left.
+//
+// What goes out are first pieces of this rank's own and then pieces that have come in, as they are
+// or combined with its own. A message may leave when the one it is made from has arrived, so all
+// steps of an algorithm flow through one pipeline without a pause between them.
+#pragma once
+
+#include <vector>
+
+#include "collectives/collectives.h"
+#include "transport/stream.h"
+
+namespace railyard::ring {
+
+class Flow {
+ public:
+  // `ready`: how many of the outgoing segments can go at once.
+  Flow(Engine& engine, int rank, int size, const Call& call, const std::vector<Segment>& outgoing,
+       size_t ready, const std::vector<size_t>& incoming)
+      : call_(call),
+        replaces_(ready > 0),
+        allowed_(messages(engine.link(right_of(rank, size)).cut(), outgoing, ready)),
+        out_(engine.link(right_of(rank, size)), call.tag(), outgoing, allowed_),
+        in_(engine.link(left_of(rank, size)), call.tag(), incoming) {}
+
+  const char* name() const { return railyard::name(call_.kind); }
+  const Rail* waits_for() {
+    if (!in_.done() && !in_.front()) return &in_.rail();
+    return out_.done() ? nullptr : &out_.rail();
+  }
+
+ protected:
+  // Hands each message that has come to `take(data)`, which returns whether one made from it goes
+  // out in turn.
+  //
+  // Where own pieces go out first, no message is taken before this rank has sent as many: then the
+  // data that it replaces have left. (The rank that has sent the fewest always can: its right
+  // neighbour has sent at least as many, and so has taken all that it got.)
+  template <typename Take>
+  bool advance(Take take) {
+    in_.pump();
+    out_.pump();
+    while (const std::byte* data = in_.front()) {
+      if (replaces_ && !out_.done() && out_.posted() <= in_.taken()) break;
+      bool goes_on = take(data);
+      in_.pop();
+      if (goes_on) out_.allow(++allowed_);
+      out_.pump();
+    }
+    return in_.done() && out_.done();
+  }
+
+  const Call call_;
+  const bool replaces_;
+  uint32_t allowed_;
+  OutStream out_;
+  InStream in_;
+
+ private:
+  static uint32_t messages(const Cut& cut, const std::vector<Segment>& segments, size_t ready) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < ready; ++i) count += cut.count(segments[i].bytes);
+    return count;
+  }
+};
+
+}  // namespace railyard::ring

@@ -1,0 +1,69 @@
+// Several rails to a neighbour. The names are those of bugs that other runtimes had.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "yard.h"
+
+namespace railyard::test {
+namespace {
+
+void expect_ok(const std::vector<Outcome>& outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
+                              << "\n"
+                              << outcome.output;
+  }
+}
+
+class Rails : public testing::TestWithParam<int> {};
+
+// mlx#3654: short messages over several rails; those that carry none must not wait.
+TEST_P(Rails, Mlx3654ShortMessages) {
+  std::vector<std::string> steps;
+  for (int bytes : {1, 4, 4031, 4032, 4033, 8064, 16128, 16129, 65536}) {
+    steps.push_back(fmt::format("move:0:1:{}:3", bytes));
+    steps.push_back(fmt::format("move:1:0:{}:2", bytes));
+  }
+  expect_ok(Yard("apple-thunderbolt5", 2, GetParam()).backend("ring").run(steps));
+}
+
+// mlx#3033: a message that does not fill the pipeline of receives.
+TEST_P(Rails, Mlx3033LessThanAPipeline) {
+  std::vector<std::string> steps;
+  for (int kib : {16, 17, 100, 255, 256, 257, 512, 700}) {
+    steps.push_back(fmt::format("move:0:1:{}", kib * 1024));
+    steps.push_back(fmt::format("move:1:0:{}", kib * 1024 - 1));
+  }
+  expect_ok(Yard("apple-thunderbolt5", 2, GetParam()).backend("ring").run(steps));
+}
+
+// mlx#4193: slices that end within a frame.
+TEST_P(Rails, Mlx4193RemaindersAtEveryBoundary) {
+  std::string sums = "sums_of";
+  for (int unit : {4032, 16128, 65472, 131008, 262080}) {
+    for (int rails : {1, 2, 3, 4}) {
+      for (int more : {-4, 0, 4}) sums += fmt::format(":{}", unit * rails + more);
+    }
+  }
+  expect_ok(Yard("apple-thunderbolt5", 3, GetParam()).backend("ring").run({sums, "barrier"}));
+}
+
+// mlx#3225: in a ring of two, left and right are the same peer.
+TEST_P(Rails, Mlx3225RingOfTwoUsesEachWireOnce) {
+  Yard yard("apple-thunderbolt5", 2, GetParam());
+  expect_ok(yard.backend("ring").run({"all_sum:float32:1000000:3", "all_sum:float16:1:50",
+                                      "operations:int32:40000", "barrier:20"}));
+}
+
+TEST_P(Rails, OfAMesh) {
+  if (GetParam() > 2) GTEST_SKIP() << "a machine has six ports";
+  Yard yard("apple-thunderbolt5", 3, GetParam());
+  expect_ok(yard.backend("mesh").run(
+      {"operations:float32:100000", "operations:bfloat16:7", "move:0:2:1000000", "barrier"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Count, Rails, testing::Values(1, 2, 3, 4));
+
+}  // namespace
+}  // namespace railyard::test
