@@ -111,7 +111,7 @@ TEST_F(DeathTest, AReliablePeerLearnsOfIt) {
   pid_t survivor = start(0, [&] {
     Program here;
     Queue queue(here);
-    Pair pair(here, queue, {.retries = 1});
+    Pair pair(here, queue, {.timeout = 8, .retries = 1});
     Buffer buffer(here, 4096);
     pair.connect(meeting().exchange(0, pair.address()));
     meeting().signal(3);
@@ -139,7 +139,7 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
   pid_t survivor = start(0, [&] {
     Program here;
     Queue queue(here);
-    Pair pair(here, queue, {.retries = 1});
+    Pair pair(here, queue, {.timeout = 8, .retries = 1});
     Buffer buffer(here, 4096);
     pair.connect(meeting().exchange(0, pair.address()));
     ASSERT_EQ(pair.send({buffer.piece(0, 8)}), 0);  // no receive: it waits, with retries for ever
@@ -171,7 +171,7 @@ TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {
   auto transfer = [&](int life, int me, bool until_killed) {
     Program here;
     Queue sends(here), receives(here);
-    Pair pair(here, sends, receives, {.sends = 4, .receives = 16, .retries = 1});
+    Pair pair(here, sends, receives, {.sends = 4, .receives = 16, .timeout = 8, .retries = 1});
     Buffer buffer(here, 2 * kBytes, Buffer::kAllAccess);
     ASSERT_EQ(pair.to_init(), 0);
     for (int i = 0; i < 16; ++i) ASSERT_EQ(pair.receive({buffer.piece(kBytes, kBytes)}), 0);

@@ -1,5 +1,5 @@
-// Faults of devices and of memory: limits lowered, GID tables changed, devices that break, completions
-// with a chosen status, memory that changes too early.
+// Faults of devices and of memory: limits lowered, GID tables changed, devices that break,
+// completions with a chosen status, memory that changes too early.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -200,9 +200,10 @@ TEST_F(InspectionTest, APollerPollsAndMakesNoProgress) {
     return seen.processes.at(0).activity == Activity::polling;
   });
   Snapshot before = fabric().snapshot();
-  usleep(20'000);
+  wait_until("more polls", [&](const Snapshot& seen) {
+    return seen.processes.at(0).empty_polls > before.processes[0].empty_polls;
+  });
   Snapshot after = fabric().snapshot();
-  EXPECT_GT(after.processes[0].empty_polls, before.processes[0].empty_polls);
   EXPECT_EQ(after.processes[0].progress, before.processes[0].progress);
   EXPECT_EQ(after.activity, before.activity) << "empty polls are no activity";
   EXPECT_EQ(after.in_flight, 0);

@@ -21,7 +21,9 @@ class LinkTest : public VerbsTest {
  protected:
   struct Stage {
     explicit Stage(PairOptions options, size_t bytes = 1 << 20)
-        : from(left_program, bytes), to(right_program, bytes), left(left_program, left_queue, options),
+        : from(left_program, bytes),
+          to(right_program, bytes),
+          left(left_program, left_queue, options),
           right(right_program, right_queue, options) {
       left.connect(right.address());
       right.connect(left.address());
@@ -211,7 +213,8 @@ TEST_F(LinkTest, TheSameSeedLosesTheSameMessages) {
 
 TEST_F(LinkTest, ADeviceThatChecksIntegrityLosesADamagedMessage) {
   link("connectx");
-  int id = fabric().arm(MessageFault{.cable = 0, .nth = 1, .action = MessageFault::Action::corrupt});
+  int id =
+      fabric().arm(MessageFault{.cable = 0, .nth = 1, .action = MessageFault::Action::corrupt});
   program([] {
     Stage stage(kUnreliable);
     stage.receives(2, 64);

@@ -418,6 +418,7 @@ TEST_P(SendReceiveTest, ADestroyedPeerIsSilence) {
     Queue queue(here), other(here);
     Buffer buffer(here, 4096);
     PairOptions wanted = options();
+    wanted.timeout = 8;
     wanted.retries = 1;
     Pair left(here, queue, wanted);
     {

@@ -15,7 +15,7 @@ namespace railyard::test {
 using Milliseconds = std::chrono::milliseconds;
 
 // Longer than anything takes, shorter than the guard of a test.
-inline constexpr Milliseconds kPatience{5000};
+inline constexpr Milliseconds kPatience{10'000};
 
 // What a queue pair tells its peer.
 struct Address {
@@ -105,7 +105,7 @@ struct PairOptions {
   uint32_t inline_bytes = 0;
   bool signal_all = true;
   unsigned access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
-  uint8_t timeout = 8;  // 4.096 us * 2^8: about a millisecond
+  uint8_t timeout = 16;  // 4.096 us * 2^16: long enough for a peer that is still on its way to RTR
   uint8_t retries = 7;
   uint8_t rnr_retries = 7;  // 7: for ever
   uint8_t rnr_timer = 1;    // 10 us

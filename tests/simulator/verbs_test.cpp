@@ -17,7 +17,7 @@
 namespace railyard::test {
 namespace {
 
-constexpr std::chrono::seconds kGuard{30};
+constexpr std::chrono::seconds kGuard{60};
 
 void nap() {
   timespec time{0, 200'000};
