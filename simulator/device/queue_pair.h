@@ -172,6 +172,7 @@ class QueuePair : public ibv_qp_ex {
   Verdict settle_read(const layout::Slot& slot);
   Verdict settle_atomic(const layout::Slot& slot);
   bool find_shared_queue(const layout::Slot& slot);
+  bool withdrawn() const;
   Verdict meet_receive(const layout::Slot& slot, uint64_t arrival);
   Verdict not_ready(uint64_t arrival);
   uint64_t retry_interval() const;
@@ -224,6 +225,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has
   uint64_t looked_at_peer_ = 0;
   bool peer_dead_ = false;
+  bool failing_ = false;  // a request is posted that will take the queue pair to error
   uint32_t stalled_polls_ = 0;
 
   // The receiver's half.

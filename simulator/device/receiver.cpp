@@ -128,7 +128,12 @@ bool QueuePair::progress_receives() {
       continue;
     }
     if (record_.refused_at.load(std::memory_order_relaxed) != 0) break;
-    if (settle(slot) == Verdict::waiting) break;
+    if (settle(slot) == Verdict::waiting) {
+      uint64_t before = adopted_;
+      if (withdrawn()) adopt();
+      if (adopted_ == before) break;
+      continue;
+    }
     ++next_;
     ++settled;
     last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
@@ -182,12 +187,18 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   }
 }
 
+// A message that waits is its sender's to try again: one that has failed or begun anew does not.
+bool QueuePair::withdrawn() const {
+  return peer_record().connection.load(std::memory_order_acquire) != adopted_;
+}
+
 // Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been refused or
 // the queue pair is in error). A dropped message leaves no trace but in the counters: `dropped_ticks`
 // tells it from a met one.
 QueuePair::Verdict QueuePair::meet_receive(const layout::Slot&, uint64_t arrival) {
   bool late = receives().empty() || receives().front().posted_ticks > arrival;
   if (!late) return Verdict::settled;
+  if (withdrawn()) return Verdict::waiting;
   if (reliable()) return not_ready(arrival);
   switch (owner_.profile().unreliable_no_receive) {
     case NoReceive::hold:

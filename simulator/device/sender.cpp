@@ -171,6 +171,8 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     }
     if (state == IBV_QPS_ERR || state == IBV_QPS_SQE) {
       complete_send(send, IBV_WC_WR_FLUSH_ERR);
+    } else if (failing_) {
+      // It follows a request that fails, and is flushed with all that do.
     } else if (local(request->opcode)) {
       send.failure = act_locally(*request);
     } else if (datagrams()) {
@@ -178,6 +180,7 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     } else if (put_on_wire(*request, send, now)) {
       wake_peer_for(send);
     }
+    failing_ = failing_ || send.failure != IBV_WC_SUCCESS;
     owner_.attachment().trace(layout::TraceKind::post_send, number_, posted_ - 1, bytes, send.opcode);
     ++count;
   }
@@ -208,6 +211,13 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
   bool waits = reliable() || unreliable_rule() == fabric::NoReceive::hold;
+  bool shaped = open && links_matter(segment());
+  if (shaped || (!open && !waits)) {
+    // Wrong memory is found before anything can be lost.
+    Pieces pieces;
+    send.failure = collect(request, pieces);
+    if (send.failure != IBV_WC_SUCCESS) return false;
+  }
   if (!open && !waits) {
     record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
@@ -219,7 +229,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
     if (peer_life_ == 0 || !reliable()) peer_life_ = life;
   }
   Passage passage{ticks, ticks};
-  if (open && links_matter(segment()) && !pass(send, ticks, passage)) return false;
+  if (shaped && !pass(send, ticks, passage)) return false;
   uint64_t number = on_wire_;
   auto& slot = *reinterpret_cast<layout::Slot*>(
       segment().bytes_at(record_.ring + (number & send_mask_) * record_.slot_bytes));

@@ -341,7 +341,7 @@ void QueuePair::reset() {
   record_.receives_filled.store(record_.receives_posted.load());
   adopted_ = next_ = 0;
   record_.adopted.store(0);
-  refusing_ = holding_ = false;
+  refusing_ = holding_ = failing_ = false;
   attributes_ = {};
 }
 

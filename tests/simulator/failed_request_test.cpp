@@ -1,0 +1,67 @@
+// What a request that fails, or is given up, may still do to others: nothing.
+#include <gtest/gtest.h>
+
+#include "verbs_test.h"
+
+namespace railyard::test {
+namespace {
+
+class FailedRequestTest : public VerbsTest, public testing::WithParamInterface<ibv_qp_type> {
+ protected:
+  static bool reliable() { return GetParam() == IBV_QPT_RC; }
+  static ibv_sge wrong(ibv_sge piece) {
+    piece.lkey ^= 0x5555;
+    return piece;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Transport, FailedRequestTest, testing::Values(IBV_QPT_RC, IBV_QPT_UC),
+                         [](const auto& type) { return type.param == IBV_QPT_RC ? "RC" : "UC"; });
+
+TEST_P(FailedRequestTest, WhatFollowsItIsNotSent) {
+  cluster("connectx");
+  program([] {
+    Program here;
+    LocalPair pairs(here, {.type = GetParam()});
+    Buffer from(here, 4096), to(here, 4096);
+    ASSERT_EQ(pairs.right.receive({to.piece(0, 8)}), 0);
+    ASSERT_EQ(pairs.left.send({wrong(from.piece(0, 8))}), 0);
+    ASSERT_EQ(pairs.left.send({from.piece(0, 8)}), 0);
+    EXPECT_TRUE(pairs.right_queue.quiet());
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_LOC_PROT_ERR);
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_WR_FLUSH_ERR);
+    EXPECT_TRUE(pairs.right_queue.quiet());
+  });
+}
+
+// On connectx a reliable message tries again until there is a receive; on permissive an unreliable
+// one is held. Neither outlives its sender's giving up.
+TEST_P(FailedRequestTest, WhatIsFlushedDoesNotArriveLater) {
+  cluster(reliable() ? "connectx" : "permissive");
+  program([] {
+    Program here;
+    LocalPair pairs(here, {.type = GetParam()});
+    Buffer buffer(here, 4096);
+    ASSERT_EQ(pairs.left.send({buffer.piece(0, 8)}), 0);
+    EXPECT_TRUE(pairs.right_queue.quiet());
+    ASSERT_EQ(pairs.left.to(IBV_QPS_ERR), 0);
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_WR_FLUSH_ERR);
+    ASSERT_EQ(pairs.right.receive({buffer.piece(8, 8)}), 0);
+    EXPECT_TRUE(pairs.right_queue.quiet());
+  });
+}
+
+TEST_P(FailedRequestTest, WrongMemoryIsFoundThoughThePeerIsGone) {
+  cluster("connectx");
+  program([] {
+    Program here;
+    LocalPair pairs(here, {.type = GetParam()});
+    Buffer buffer(here, 4096);
+    ASSERT_EQ(pairs.right.to(IBV_QPS_ERR), 0);
+    ASSERT_EQ(pairs.left.send({wrong(buffer.piece(0, 8))}), 0);
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_LOC_PROT_ERR);
+  });
+}
+
+}  // namespace
+}  // namespace railyard::test

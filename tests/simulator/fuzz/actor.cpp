@@ -1,0 +1,367 @@
+#include "actor.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "wire.h"
+
+namespace railyard::fuzz {
+namespace {
+
+constexpr size_t kArenaBytes = size_t{96} << 20;
+constexpr uint8_t kUntouched = 0xee;
+constexpr size_t kMargin = 64;  // watched bytes behind each piece
+
+uint8_t* map_memory(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::runtime_error("mmap");
+  return static_cast<uint8_t*>(memory);
+}
+
+template <typename T>
+T* need(T* made, const char* what) {
+  if (!made) throw std::runtime_error(std::string(what) + ": " + strerror(errno));
+  return made;
+}
+
+// An open device: two protection domains, and the arena that requests take their pieces from.
+struct Device {
+  ibv_context* context;
+  ibv_pd* domain;
+  ibv_pd* foreign;
+  ibv_cq* queue;  // of all who have none of their own
+  uint32_t keys[kKeys];
+
+  Device(int index, uint8_t* arena) {
+    int count = 0;
+    ibv_device** list = need(ibv_get_device_list(&count), "ibv_get_device_list");
+    if (index >= count) throw std::runtime_error("no such device");
+    context = need(ibv_open_device(list[index]), "ibv_open_device");
+    ibv_free_device_list(list);
+    domain = need(ibv_alloc_pd(context), "ibv_alloc_pd");
+    foreign = need(ibv_alloc_pd(context), "ibv_alloc_pd");
+    queue = need(ibv_create_cq(context, 4096, nullptr, nullptr, 0), "ibv_create_cq");
+    auto key = [&](ibv_pd* of, int access) {
+      return need(ibv_reg_mr(of, arena, kArenaBytes, access), "ibv_reg_mr");
+    };
+    keys[int(Key::good)] = keys[int(Key::outside)] = key(domain, IBV_ACCESS_LOCAL_WRITE)->lkey;
+    keys[int(Key::read_only)] = key(domain, 0)->lkey;
+    keys[int(Key::foreign)] = key(foreign, IBV_ACCESS_LOCAL_WRITE)->lkey;
+    ibv_mr* gone = key(domain, IBV_ACCESS_LOCAL_WRITE);
+    keys[int(Key::stale)] = gone->lkey;
+    ibv_dereg_mr(gone);
+  }
+};
+
+struct Slot {
+  Device* device = nullptr;
+  ibv_qp* pair = nullptr;
+  ibv_cq* queue = nullptr;
+  EndPlan end{};
+  uint8_t* window = nullptr;
+  uint32_t keys[kKeys] = {};
+};
+
+// The pieces of a request until it is completed.
+struct Posted {
+  uint8_t* at[kMostPieces];
+  uint32_t bytes[kMostPieces];
+  uint32_t pieces;
+  bool filled;  // by the completion: a receive, a read, an atomic operation
+};
+
+class Actor {
+ public:
+  Actor() : arena_(map_memory(kArenaBytes)) {}
+
+  Reply answer(const Command& command) {
+    Reply reply{};
+    Slot& slot = slots_[command.slot];
+    switch (command.ask) {
+      case Ask::create:
+        create(command, slot, reply);
+        break;
+      case Ask::connect:
+        reply.result = connect(command, slot);
+        break;
+      case Ask::send:
+        reply.result = send(command, slot);
+        break;
+      case Ask::receive:
+        reply.result = receive(command, slot);
+        break;
+      case Ask::poll:
+        poll(reply);
+        break;
+      case Ask::query:
+        reply.state = state(slot);
+        break;
+      case Ask::move:
+        reply.result = move(slot, command.state);
+        break;
+      case Ask::destroy:
+        reply.result = destroy(slot);
+        break;
+      case Ask::fill:
+        for (uint32_t i = 0; i < kWindowBytes; ++i) slot.window[i] = pattern(command.seed, i);
+        break;
+      case Ask::digest:
+        reply.digest = digest_of(slot.window, kWindowBytes);
+        break;
+      case Ask::leave:
+        break;
+    }
+    return reply;
+  }
+
+ private:
+  Device& device(int index) {
+    std::unique_ptr<Device>& place = devices_[index];
+    if (!place) place = std::make_unique<Device>(index, arena_);
+    return *place;
+  }
+
+  void create(const Command& command, Slot& slot, Reply& reply) {
+    Device& own = device(command.device);
+    slot.device = &own;
+    slot.end = command.end;
+    if (!slot.queue && command.end.own_queue) {
+      slot.queue = need(ibv_create_cq(own.context, 4096, nullptr, nullptr, 0), "ibv_create_cq");
+    }
+    if (!slot.window) make_window(slot, own);
+    ibv_cq* queue = slot.queue ? slot.queue : own.queue;
+    ibv_device_attr device_attributes{};
+    ibv_query_device(own.context, &device_attributes);
+    uint32_t pieces =
+        std::min<uint32_t>(kMostPieces, static_cast<uint32_t>(device_attributes.max_sge));
+    ibv_qp_init_attr wanted{};
+    wanted.send_cq = wanted.recv_cq = queue;
+    wanted.qp_type = command.type;
+    wanted.sq_sig_all = command.end.signal_all;
+    wanted.cap = {command.end.sends, command.end.receives, pieces, pieces,
+                  command.end.inline_bytes};
+    slot.pair = need(ibv_create_qp(own.domain, &wanted), "ibv_create_qp");
+    ibv_port_attr port{};
+    ibv_query_port(own.context, 1, &port);
+    EndInfo& info = reply.info;
+    info.number = slot.pair->qp_num;
+    info.lid = port.lid;
+    ibv_query_gid(own.context, 1, port.gid_tbl_len > 1 && port.lid == 0 ? 1 : 0, &info.gid);
+    info.window = reinterpret_cast<uint64_t>(slot.window);
+    memcpy(info.keys, slot.keys, sizeof info.keys);
+    info.granted = wanted.cap;
+  }
+
+  // A device without one-sided operations registers none of these.
+  static void make_window(Slot& slot, Device& own) {
+    slot.window = map_memory(kWindowBytes);
+    constexpr int kAll = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
+                         IBV_ACCESS_REMOTE_ATOMIC;
+    auto key = [&](Key which, ibv_pd* of, int access) {
+      ibv_mr* region = ibv_reg_mr(of, slot.window, kWindowBytes, access);
+      if (region) slot.keys[int(which)] = region->rkey;
+      return region;
+    };
+    key(Key::good, own.domain, kAll);
+    slot.keys[int(Key::outside)] = slot.keys[int(Key::good)];
+    key(Key::read_only, own.domain, IBV_ACCESS_REMOTE_READ);
+    key(Key::foreign, own.foreign, kAll);
+    if (ibv_mr* gone = key(Key::stale, own.domain, kAll)) ibv_dereg_mr(gone);
+  }
+
+  static int connect(const Command& command, Slot& slot) {
+    bool reliable = command.type == IBV_QPT_RC;
+    ibv_qp_attr wanted{};
+    wanted.qp_state = IBV_QPS_INIT;
+    wanted.port_num = 1;
+    wanted.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
+                             IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
+    int init = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS;
+    if (int error = ibv_modify_qp(slot.pair, &wanted, init)) return error;
+    wanted.qp_state = IBV_QPS_RTR;
+    wanted.path_mtu = IBV_MTU_1024;
+    wanted.dest_qp_num = command.peer.number;
+    wanted.max_dest_rd_atomic = wanted.max_rd_atomic = reliable ? 1 : 0;
+    wanted.min_rnr_timer = 1;
+    wanted.timeout = 8;
+    wanted.retry_cnt = 1;
+    wanted.rnr_retry = command.end.rnr_retries;
+    wanted.ah_attr.port_num = 1;
+    wanted.ah_attr.dlid = command.peer.lid;
+    if (command.peer.lid == 0) {
+      wanted.ah_attr.is_global = 1;
+      wanted.ah_attr.grh.dgid = command.peer.gid;
+      wanted.ah_attr.grh.sgid_index = 1;
+    }
+    int rtr = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+              (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
+    if (int error = ibv_modify_qp(slot.pair, &wanted, rtr)) return error;
+    wanted.qp_state = IBV_QPS_RTS;
+    int rts =
+        IBV_QP_STATE | IBV_QP_SQ_PSN |
+        (reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC
+                  : 0);
+    return ibv_modify_qp(slot.pair, &wanted, rts);
+  }
+
+  // Takes a request's pieces from the arena; false when it is used up.
+  bool pieces_for(const Command& command, Slot& slot, ibv_sge* list, Posted& posted) {
+    posted.pieces = command.step.pieces;
+    for (uint32_t i = 0; i < posted.pieces; ++i) {
+      uint32_t bytes = command.step.sizes[i];
+      if (used_ + bytes + kMargin > kArenaBytes) return false;
+      posted.at[i] = arena_ + used_;
+      posted.bytes[i] = bytes;
+      used_ += bytes + kMargin;
+      list[i] = {reinterpret_cast<uint64_t>(posted.at[i]), bytes,
+                 slot.device->keys[int(command.step.local)]};
+      // Inline data is read by the library itself: its address must be one.
+      if (command.step.local == Key::outside && !command.step.inlined) list[i].addr += kArenaBytes;
+    }
+    return true;
+  }
+
+  int send(const Command& command, Slot& slot) {
+    const Step& step = command.step;
+    ibv_sge list[kMostPieces];
+    Posted posted{};
+    if (!pieces_for(command, slot, list, posted)) return ENOBUFS;
+    bool atomic =
+        step.opcode == IBV_WR_ATOMIC_CMP_AND_SWP || step.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
+    posted.filled = atomic || step.opcode == IBV_WR_RDMA_READ;
+    uint64_t place = 0;
+    for (uint32_t i = 0; i < posted.pieces; ++i) {
+      for (uint32_t at = 0; at < posted.bytes[i] + kMargin; ++at) {
+        bool inside = at < posted.bytes[i];
+        posted.at[i][at] = posted.filled || !inside ? kUntouched : pattern(step.seed, place++);
+      }
+    }
+    ibv_send_wr wanted{}, *bad = nullptr;
+    wanted.wr_id = command.id;
+    wanted.sg_list = list;
+    wanted.num_sge = static_cast<int>(posted.pieces);
+    wanted.opcode = step.opcode;
+    if (step.signaled) wanted.send_flags |= IBV_SEND_SIGNALED;
+    if (step.inlined) wanted.send_flags |= IBV_SEND_INLINE;
+    if (step.solicited) wanted.send_flags |= IBV_SEND_SOLICITED;
+    wanted.imm_data = step.immediate;
+    if (atomic) {
+      wanted.wr.atomic = {command.remote_address, step.seed, ~step.seed, command.remote_key};
+    } else {
+      wanted.wr.rdma = {command.remote_address, command.remote_key};
+    }
+    int result = ibv_post_send(slot.pair, &wanted, &bad);
+    if (result != 0 && bad != &wanted) return -1;
+    if (result == 0) posted_[command.id] = posted;
+    if (step.inlined) {  // the data has been taken: the memory is the program's again
+      for (uint32_t i = 0; i < posted.pieces; ++i) memset(posted.at[i], 0x55, posted.bytes[i]);
+    }
+    return result;
+  }
+
+  int receive(const Command& command, Slot& slot) {
+    ibv_sge list[kMostPieces];
+    Posted posted{};
+    if (!pieces_for(command, slot, list, posted)) return ENOBUFS;
+    posted.filled = true;
+    for (uint32_t i = 0; i < posted.pieces; ++i)
+      memset(posted.at[i], kUntouched, posted.bytes[i] + kMargin);
+    ibv_recv_wr wanted{}, *bad = nullptr;
+    wanted.wr_id = command.id;
+    wanted.sg_list = list;
+    wanted.num_sge = static_cast<int>(posted.pieces);
+    int result = ibv_post_recv(slot.pair, &wanted, &bad);
+    if (result != 0 && bad != &wanted) return -1;
+    if (result == 0) posted_[command.id] = posted;
+    return result;
+  }
+
+  void poll(Reply& reply) {
+    std::vector<ibv_cq*> queues;
+    for (auto& [number, device] : devices_) queues.push_back(device->queue);
+    for (auto& [number, slot] : slots_) {
+      if (slot.queue) queues.push_back(slot.queue);
+    }
+    for (ibv_cq* queue : queues) {
+      ibv_wc found[Reply::kMost];
+      int count = ibv_poll_cq(queue, Reply::kMost - reply.count, found);
+      if (count < 0) reply.result = count;
+      for (int i = 0; i < count; ++i) reply.completions[reply.count++] = told(found[i]);
+    }
+  }
+
+  Completion told(const ibv_wc& wc) {
+    Completion out{wc.wr_id,    wc.status, wc.opcode, wc.byte_len, wc.imm_data,
+                   wc.wc_flags, wc.qp_num, 0,         true};
+    auto found = posted_.find(wc.wr_id);
+    if (found == posted_.end()) return out;
+    const Posted& posted = found->second;
+    // A write with immediate data completes a receive and puts nothing into it.
+    uint64_t left =
+        wc.status == IBV_WC_SUCCESS && wc.opcode != IBV_WC_RECV_RDMA_WITH_IMM ? wc.byte_len : 0;
+    out.digest = kDigestStart;
+    for (uint32_t i = 0; posted.filled && i < posted.pieces; ++i) {
+      uint32_t taken = static_cast<uint32_t>(std::min<uint64_t>(left, posted.bytes[i]));
+      left -= taken;
+      for (uint32_t at = 0; at < taken; ++at)
+        out.digest = digest_byte(out.digest, posted.at[i][at]);
+      // What a failed request leaves in its memory is not defined, beyond its end nothing is.
+      uint32_t from = wc.status == IBV_WC_SUCCESS ? taken : posted.bytes[i];
+      for (size_t at = from; at < posted.bytes[i] + kMargin; ++at) {
+        out.intact = out.intact && posted.at[i][at] == kUntouched;
+      }
+    }
+    posted_.erase(found);
+    return out;
+  }
+
+  static ibv_qp_state state(Slot& slot) {
+    ibv_qp_attr attributes{};
+    ibv_qp_init_attr initial{};
+    if (ibv_query_qp(slot.pair, &attributes, IBV_QP_STATE, &initial) != 0) return IBV_QPS_UNKNOWN;
+    return attributes.qp_state;
+  }
+
+  static int move(Slot& slot, ibv_qp_state state) {
+    ibv_qp_attr wanted{};
+    wanted.qp_state = state;
+    return ibv_modify_qp(slot.pair, &wanted, IBV_QP_STATE);
+  }
+
+  static int destroy(Slot& slot) {
+    int result = ibv_destroy_qp(slot.pair);
+    slot.pair = nullptr;
+    return result;
+  }
+
+  uint8_t* arena_;
+  size_t used_ = 0;
+  std::map<int, std::unique_ptr<Device>> devices_;
+  std::map<int, Slot> slots_;
+  std::unordered_map<uint64_t, Posted> posted_;
+};
+
+}  // namespace
+
+int act(int socket) {
+  Actor actor;
+  Command command;
+  while (recv(socket, &command, sizeof command, 0) == sizeof command) {
+    Reply reply = actor.answer(command);
+    if (::send(socket, &reply, sizeof reply, MSG_NOSIGNAL) != sizeof reply) return 1;
+    if (command.ask == Ask::leave) return 0;
+  }
+  return 1;
+}
+
+}  // namespace railyard::fuzz

@@ -1,0 +1,230 @@
+#include "plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <random>
+
+#include "rules.h"
+
+namespace railyard::fuzz {
+namespace {
+
+// The standard's distributions differ between libraries; a seed is to mean the same everywhere.
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : engine_(seed) {}
+  uint64_t word() { return engine_(); }
+  uint32_t below(uint32_t end) { return static_cast<uint32_t>(engine_() % end); }
+  bool chance(uint32_t percent) { return below(100) < percent; }
+  template <typename T, size_t n>
+  T one_of(const T (&choices)[n]) {
+    return choices[below(n)];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+uint32_t draw_size(Dice& dice) {
+  static constexpr uint32_t kEdges[] = {0,    1,    7,    8,     24,    63,    64,    511,
+                                        4095, 4096, 4097, 32767, 32768, 32769, 65536, 100'000};
+  return dice.chance(50) ? dice.one_of(kEdges) : dice.below(600);
+}
+
+EndPlan draw_end(Dice& dice, int rank, const Rules& rules) {
+  EndPlan end{};
+  end.rank = rank;
+  end.sends = 1 + dice.below(24);
+  end.receives = 1 + dice.below(24);
+  end.signal_all = dice.chance(50);
+  end.own_queue = dice.chance(60);
+  end.rnr_retries = dice.chance(80) ? 7 : 0;  // for ever, or none: nothing that hangs on time
+  end.inline_bytes = dice.chance(60) ? std::min(rules.most_inline, 8 + dice.below(256)) : 0;
+  return end;
+}
+
+Act draw_act(Dice& dice) {
+  uint32_t at = dice.below(1000);
+  if (at < 360) return Act::send;
+  if (at < 700) return Act::receive;
+  if (at < 850) return Act::poll;
+  if (at < 880) return Act::query;
+  if (at < 900) return Act::misstep;
+  if (at < 908) return Act::fail;
+  if (at < 914) return Act::reset;
+  if (at < 922) return Act::destroy;
+  return at < 960 ? Act::reconnect : Act::settle;
+}
+
+Key draw_key(Dice& dice) {
+  return dice.chance(97) ? Key::good : static_cast<Key>(1 + dice.below(kKeys - 1));
+}
+
+Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules) {
+  static constexpr ibv_wr_opcode kOpcodes[] = {IBV_WR_SEND,
+                                               IBV_WR_SEND,
+                                               IBV_WR_SEND,
+                                               IBV_WR_SEND,
+                                               IBV_WR_SEND_WITH_IMM,
+                                               IBV_WR_RDMA_WRITE,
+                                               IBV_WR_RDMA_WRITE,
+                                               IBV_WR_RDMA_READ,
+                                               IBV_WR_RDMA_WRITE_WITH_IMM,
+                                               IBV_WR_RDMA_READ,
+                                               IBV_WR_ATOMIC_CMP_AND_SWP,
+                                               IBV_WR_ATOMIC_FETCH_AND_ADD};
+  static constexpr ibv_qp_state kStates[] = {IBV_QPS_INIT, IBV_QPS_RTR, IBV_QPS_RTS};
+  Step step{};
+  step.number = number;
+  step.act = draw_act(dice);
+  step.connection = static_cast<int>(dice.below(connections));
+  step.side = static_cast<int>(dice.below(2));
+  step.opcode = dice.one_of(kOpcodes);
+  step.pieces = dice.chance(70) ? 1 : dice.below(kMostPieces + 1);
+  for (uint32_t& size : step.sizes) size = draw_size(dice);
+  step.local = draw_key(dice);
+  step.remote = draw_key(dice);
+  step.offset = dice.below(kWindowBytes / 64) * 8;
+  step.inlined = dice.chance(15);
+  step.signaled = dice.chance(60);
+  step.solicited = dice.chance(10);
+  step.careful = dice.chance(70);
+  step.state = dice.one_of(kStates);
+  step.immediate = static_cast<uint32_t>(dice.word());
+  step.seed = dice.word();
+  bool atomic =
+      step.opcode == IBV_WR_ATOMIC_CMP_AND_SWP || step.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
+  if (step.act == Act::send && atomic) {
+    step.pieces = 1;
+    step.sizes[0] = 8;
+  } else if (step.act == Act::receive && dice.chance(70)) {
+    // Most receives have room for what may come.
+    step.pieces = 1;
+    step.sizes[0] = 3 * 100'000;
+  }
+  if (step.act == Act::send && step.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+    // With no receive and no access at once, which is found first would be the device's affair.
+    step.pieces = std::min(step.pieces, 1u);
+    step.remote = Key::good;
+  }
+  if (rules.frame_bytes != 0 && !dice.chance(5)) {
+    // Frame counts must match: mostly they do.
+    step.pieces = 1;
+    step.sizes[0] = dice.chance(60) ? rules.frame_bytes : dice.below(rules.frame_bytes + 1);
+    if (dice.chance(10)) step.sizes[0] = 3 * rules.frame_bytes;
+    if (step.act == Act::receive && dice.chance(80)) step.sizes[0] = rules.frame_bytes;
+  }
+  return step;
+}
+
+const char* text(Act act) {
+  static constexpr const char* kTexts[] = {"send", "receive", "poll",    "query",     "misstep",
+                                           "fail", "reset",   "destroy", "reconnect", "settle"};
+  return kTexts[static_cast<int>(act)];
+}
+
+const char* text(Key key) {
+  static constexpr const char* kTexts[] = {"good", "read-only", "stale", "foreign", "outside"};
+  return kTexts[static_cast<int>(key)];
+}
+
+const char* text(ibv_wr_opcode opcode) {
+  switch (opcode) {
+    case IBV_WR_SEND:
+      return "SEND";
+    case IBV_WR_SEND_WITH_IMM:
+      return "SEND_WITH_IMM";
+    case IBV_WR_RDMA_WRITE:
+      return "RDMA_WRITE";
+    case IBV_WR_RDMA_WRITE_WITH_IMM:
+      return "RDMA_WRITE_WITH_IMM";
+    case IBV_WR_RDMA_READ:
+      return "RDMA_READ";
+    case IBV_WR_ATOMIC_CMP_AND_SWP:
+      return "COMPARE_AND_SWAP";
+    case IBV_WR_ATOMIC_FETCH_AND_ADD:
+      return "FETCH_AND_ADD";
+    default:
+      return "?";
+  }
+}
+
+const char* text(ibv_qp_state state) {
+  static constexpr const char* kTexts[] = {"RESET", "INIT", "RTR", "RTS", "SQD", "SQE", "ERR"};
+  return kTexts[state];
+}
+
+}  // namespace
+
+uint32_t Step::bytes() const {
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < pieces; ++i) sum += sizes[i];
+  return sum;
+}
+
+Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
+  Rules rules = rules_of(profile);
+  Dice dice(seed);
+  Plan plan;
+  plan.seed = seed;
+  plan.profile = profile;
+  plan.ranks = 2 + static_cast<int>(dice.below(3));
+  for (int left = 0; left < plan.ranks; ++left) {
+    for (int right = left + 1; right < plan.ranks; ++right) {
+      uint32_t count = 1 + dice.below(3);
+      for (uint32_t i = 0; i < count; ++i) {
+        bool reliable = rules.reliable_connections && dice.chance(60);
+        ConnectionPlan connection{reliable ? IBV_QPT_RC : IBV_QPT_UC, {}};
+        connection.ends[0] = draw_end(dice, left, rules);
+        connection.ends[1] = draw_end(dice, right, rules);
+        plan.connections.push_back(connection);
+      }
+    }
+  }
+  for (int i = 0; i < steps; ++i) {
+    plan.steps.push_back(draw_step(dice, i, static_cast<uint32_t>(plan.connections.size()), rules));
+  }
+  return plan;
+}
+
+std::string describe(const ConnectionPlan& connection) {
+  std::string out = connection.type == IBV_QPT_RC ? "RC" : "UC";
+  for (const EndPlan& end : connection.ends) {
+    out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}", end.rank,
+                       end.sends, end.receives, end.inline_bytes, end.rnr_retries,
+                       end.signal_all ? ", all signaled" : "",
+                       end.own_queue ? ", a queue of its own" : "");
+  }
+  return out;
+}
+
+std::string describe(const Step& step, const Plan& plan) {
+  const EndPlan& end = plan.connections[static_cast<size_t>(step.connection)].ends[step.side];
+  std::string out = fmt::format("{:5} {:<9} rank {} connection {} side {}", step.number,
+                                text(step.act), end.rank, step.connection, step.side);
+  bool posts = step.act == Act::send || step.act == Act::receive;
+  if (posts) {
+    out += ":";
+    if (step.act == Act::send) out += fmt::format(" {}", text(step.opcode));
+    for (uint32_t i = 0; i < step.pieces; ++i)
+      out += fmt::format("{}{}", i ? "+" : " ", step.sizes[i]);
+    out += " bytes";
+    if (step.local != Key::good) out += fmt::format(", local key {}", text(step.local));
+  }
+  if (step.act == Act::send) {
+    if (step.opcode != IBV_WR_SEND && step.opcode != IBV_WR_SEND_WITH_IMM) {
+      out += fmt::format(", to window+{} key {}", step.offset, text(step.remote));
+    }
+    if (step.inlined) out += ", inline";
+    if (step.signaled) out += ", signaled";
+  }
+  if (step.act == Act::misstep)
+    out += fmt::format(": to {} with the state alone", text(step.state));
+  bool breaks = step.act == Act::fail || step.act == Act::reset || step.act == Act::destroy;
+  if (breaks && step.careful) out += ", after what is on its way";
+  return out;
+}
+
+}  // namespace railyard::fuzz

@@ -1,0 +1,89 @@
+// What a run does: a cluster, connections, and steps, all of it drawn from a seed and from nothing
+// else, so that the same seed is the same run and steps may be left out without changing the
+// others.
+#pragma once
+
+#include <infiniband/verbs.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace railyard::fuzz {
+
+// Payloads, and the memory that a connection's peer may write and read.
+inline constexpr uint32_t kWindowBytes = 128 * 1024;
+inline constexpr uint32_t kMostPieces = 3;
+
+// The keys with which a request names memory.
+enum class Key : uint8_t {
+  good,
+  read_only,  // a region that may not be written
+  stale,      // of a region that is gone
+  foreign,    // of another protection domain
+  outside,    // a good one, and an address beyond its end
+};
+inline constexpr int kKeys = 5;
+
+enum class Act : uint8_t {
+  send,
+  receive,
+  poll,       // every completion queue of a rank
+  query,      // a queue pair's state
+  misstep,    // a move without what it needs, to `state`
+  fail,       // a move to ERR
+  reset,      // a move to RESET
+  destroy,    // of a queue pair; the next reconnect makes a new one
+  reconnect,  // both ends anew, from RESET to RTS
+  settle,     // waits for all that must come, and compares memory
+};
+
+struct Step {
+  int number;
+  Act act;
+  int connection;
+  int side;  // 0 or 1: which of the connection's ends
+  ibv_wr_opcode opcode;
+  uint32_t pieces;
+  uint32_t sizes[kMostPieces];
+  Key local, remote;
+  uint32_t offset;  // in the peer's window
+  bool inlined, signaled, solicited;
+  bool careful;  // what is on its way is awaited before a step that breaks something
+  ibv_qp_state state;
+  uint32_t immediate;
+  uint64_t seed;  // of the payload
+
+  uint32_t bytes() const;
+};
+
+struct EndPlan {
+  int rank;
+  uint32_t sends, receives;
+  bool signal_all;
+  bool own_queue;  // a completion queue of its own
+  uint8_t rnr_retries;
+  uint32_t inline_bytes;
+};
+
+struct ConnectionPlan {
+  ibv_qp_type type;
+  EndPlan ends[2];
+};
+
+struct Plan {
+  uint64_t seed;
+  std::string profile;
+  int ranks;
+  std::vector<ConnectionPlan> connections;
+  std::vector<Step> steps;
+};
+
+// Throws std::invalid_argument for a profile that the model has no rules of.
+Plan make_plan(uint64_t seed, int steps, const std::string& profile);
+
+// One line without its end.
+std::string describe(const ConnectionPlan& connection);
+std::string describe(const Step& step, const Plan& plan);
+
+}  // namespace railyard::fuzz

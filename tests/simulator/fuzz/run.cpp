@@ -1,0 +1,364 @@
+#include "run.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "actor.h"
+#include "railyard/fabric.h"
+
+namespace railyard::fuzz {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Longer than anything takes on a machine that does much else.
+constexpr std::chrono::seconds kPatience{8};
+constexpr timeval kAnswerWithin{20, 0};
+
+// The devices of a cluster, by what they lead to.
+class Wiring {
+ public:
+  Wiring(const fabric::Fabric& fabric) : seen_(fabric.snapshot()) {}
+
+  // Which of the node's devices reaches the other node.
+  int device(int node, int other) const {
+    for (const fabric::CableView& cable : seen_.cables) {
+      if (cable.ports[0] < 0 || cable.ports[1] < 0) continue;
+      for (int end : {0, 1}) {
+        int here = device_of(cable.ports[end]), there = device_of(cable.ports[1 - end]);
+        if (node_of(here) == node && node_of(there) == other) return place_on_node(here);
+      }
+    }
+    return 0;  // all are on one switch
+  }
+
+ private:
+  int device_of(int port) const { return seen_.ports[size_t(port)].device; }
+  int node_of(int device) const { return seen_.devices[size_t(device)].node; }
+  int place_on_node(int device) const {
+    int place = 0;
+    for (int i = 0; i < device; ++i) place += node_of(i) == node_of(device);
+    return place;
+  }
+
+  fabric::Snapshot seen_;
+};
+
+class Rank {
+ public:
+  Rank(const fabric::Fabric& fabric, int node) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      throw std::runtime_error("socketpair");
+    fflush(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      close(ends[0]);
+      for (const auto& [name, value] : fabric.environment(node))
+        setenv(name.c_str(), value.c_str(), 1);
+      int status = 1;
+      try {
+        status = act(ends[1]);
+      } catch (const std::exception& error) {
+        fprintf(stderr, "rank %d: %s\n", node, error.what());
+      }
+      fflush(nullptr);
+      _exit(status);
+    }
+    close(ends[1]);
+    socket_ = ends[0];
+    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof kAnswerWithin);
+  }
+  Rank(const Rank&) = delete;
+  ~Rank() {
+    close(socket_);
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      waitpid(pid_, nullptr, 0);
+    }
+  }
+
+  Reply ask(const Command& command) {
+    Reply reply;
+    if (send(socket_, &command, sizeof command, MSG_NOSIGNAL) != sizeof command) lost("is gone");
+    ssize_t got = recv(socket_, &reply, sizeof reply, 0);
+    if (got == sizeof reply) return reply;
+    lost(got < 0 ? "does not return from a verb" : "is gone");
+  }
+
+  // Lets it end by itself; what waitpid() says.
+  int leave() {
+    Command command{};
+    command.ask = Ask::leave;
+    ask(command);
+    int status = 0;
+    waitpid(std::exchange(pid_, 0), &status, 0);
+    return status;
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  [[noreturn]] void lost(const char* how) {
+    int status = 0;
+    std::string why;
+    for (int i = 0; i < 100 && pid_ > 0; ++i) {
+      if (waitpid(pid_, &status, WNOHANG) == pid_) {
+        pid_ = 0;
+        why = WIFSIGNALED(status) ? fmt::format(", killed by signal {}", WTERMSIG(status))
+                                  : fmt::format(", with status {}", WEXITSTATUS(status));
+      } else {
+        usleep(1000);
+      }
+    }
+    throw Violation(fmt::format("a rank {}{}", how, why));
+  }
+
+  pid_t pid_;
+  int socket_;
+};
+
+class Run {
+ public:
+  explicit Run(const Plan& plan)
+      : plan_(plan),
+        model_(plan),
+        fabric_(fabric::Fabric::create(fabric::default_cluster(plan.profile, plan.ranks))),
+        wiring_(fabric_) {
+    for (int i = 0; i < plan.ranks; ++i) ranks_.push_back(std::make_unique<Rank>(fabric_, i));
+  }
+
+  void begin() {
+    for (int i = 0; i < connections(); ++i) reconnect(i);
+  }
+
+  void take(const Step& step) {
+    int connection = step.connection, side = step.side;
+    bool works_on_pair =
+        step.act != Act::poll && step.act != Act::reconnect && step.act != Act::settle;
+    if (works_on_pair && !model_.exists(connection, side)) return;
+    switch (step.act) {
+      case Act::send:
+        send(step);
+        break;
+      case Act::receive:
+        receive(step);
+        break;
+      case Act::poll:
+        poll(rank_of(connection, side));
+        break;
+      case Act::query:
+        model_.saw_state(connection, side, ask(connection, side, Ask::query).state);
+        break;
+      case Act::misstep:
+        model_.misstepped(step, move(connection, side, step.state));
+        break;
+      case Act::fail:
+        before_breaking(step);
+        model_.failed(connection, side, move(connection, side, IBV_QPS_ERR));
+        break;
+      case Act::reset:
+        before_breaking(step);
+        model_.reset(connection, side, move(connection, side, IBV_QPS_RESET));
+        break;
+      case Act::destroy:
+        before_breaking(step);
+        model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
+        break;
+      case Act::reconnect:
+        before_breaking(step);
+        reconnect(connection);
+        break;
+      case Act::settle:
+        for (int i = 0; i < connections(); ++i) settle(i, true);
+        break;
+    }
+  }
+
+  // Ends all; nothing may be left in the fabric.
+  void end() {
+    for (int i = 0; i < connections(); ++i) settle(i, true);
+    for (int i = 0; i < connections(); ++i) {
+      for (int side : {0, 1}) {
+        if (model_.exists(i, side)) model_.destroyed(i, side, ask(i, side, Ask::destroy).result);
+      }
+    }
+    for (auto& rank : ranks_) {
+      pid_t pid = rank->pid();
+      if (int status = rank->leave())
+        throw Violation(fmt::format("a rank ended with wait status {}", status));
+      fabric_.reap(pid);
+    }
+    fabric::Snapshot seen = fabric_.snapshot();
+    if (!seen.queue_pairs.empty() || !seen.contexts.empty() || !seen.completion_queues.empty()) {
+      throw Violation("records of ranks that have ended are left in the fabric");
+    }
+  }
+
+  const Model::Marks& marks() const { return model_.marks(); }
+
+ private:
+  int connections() const { return static_cast<int>(plan_.connections.size()); }
+  const EndPlan& planned(int connection, int side) const {
+    return plan_.connections[size_t(connection)].ends[side];
+  }
+  int rank_of(int connection, int side) const { return planned(connection, side).rank; }
+
+  Command command(int connection, int side, Ask what) const {
+    Command out{};
+    out.ask = what;
+    out.slot = connection;
+    out.type = plan_.connections[size_t(connection)].type;
+    out.end = planned(connection, side);
+    return out;
+  }
+  Reply ask(int connection, int side, const Command& command) {
+    return ranks_[size_t(rank_of(connection, side))]->ask(command);
+  }
+  Reply ask(int connection, int side, Ask what) {
+    return ask(connection, side, command(connection, side, what));
+  }
+
+  int move(int connection, int side, ibv_qp_state state) {
+    Command out = command(connection, side, Ask::move);
+    out.state = state;
+    return ask(connection, side, out).result;
+  }
+
+  void send(const Step& step) {
+    await_or_race(step);
+    Command out = command(step.connection, step.side, Ask::send);
+    out.step = step;
+    out.id = ++last_id_;
+    const EndInfo& peer = windows_[size_t(step.connection)][1 - step.side];
+    out.remote_address =
+        peer.window + step.offset + (step.remote == Key::outside ? kWindowBytes : 0);
+    out.remote_key = peer.keys[int(step.remote)];
+    model_.posted_send(step, out.id, ask(step.connection, step.side, out).result);
+  }
+
+  void await_or_race(const Step& step) {
+    if (!model_.races(step)) return;
+    step.careful ? settle(step.connection, false) : model_.loosen(step.connection);
+  }
+
+  void receive(const Step& step) {
+    await_or_race(step);
+    Command out = command(step.connection, step.side, Ask::receive);
+    out.step = step;
+    out.id = ++last_id_;
+    model_.posted_receive(step, out.id, ask(step.connection, step.side, out).result);
+  }
+
+  int poll(int rank) {
+    Command out{};
+    out.ask = Ask::poll;
+    Reply reply = ranks_[size_t(rank)]->ask(out);
+    if (reply.result != 0) throw Violation(fmt::format("ibv_poll_cq returned {}", reply.result));
+    for (int i = 0; i < reply.count; ++i) model_.saw_completion(reply.completions[i]);
+    return reply.count;
+  }
+
+  void before_breaking(const Step& step) {
+    if (step.careful) {
+      settle(step.connection, false);
+    } else if (model_.underway(step.connection)) {
+      model_.loosen(step.connection);
+    }
+  }
+
+  // Waits for all that must come of a connection, then looks again for what must not.
+  void settle(int connection, bool look_into_windows) {
+    auto deadline = Clock::now() + kPatience;
+    auto look = [&] {
+      int found = 0;
+      for (int side : {0, 1}) found += poll(rank_of(connection, side));
+      return found;
+    };
+    for (std::string awaited; !(awaited = model_.awaited(connection)).empty();) {
+      if (Clock::now() > deadline) throw Violation("never came: " + awaited);
+      if (look() == 0) sched_yield();
+    }
+    for (int calm = 0; calm < 3;) calm = look() == 0 ? calm + 1 : 0;
+    model_.settled(connection);
+    for (int side : {0, 1}) {
+      if (!model_.exists(connection, side)) continue;
+      model_.saw_state(connection, side, ask(connection, side, Ask::query).state);
+      if (look_into_windows)
+        model_.saw_window(connection, side, ask(connection, side, Ask::digest).digest);
+    }
+  }
+
+  void reconnect(int connection) {
+    EndInfo infos[2];
+    windows_.resize(plan_.connections.size());
+    uint64_t window_seed = plan_.seed + ++last_id_;
+    for (int side : {0, 1}) {
+      if (model_.exists(connection, side)) {
+        model_.reset(connection, side, move(connection, side, IBV_QPS_RESET));
+        infos[side] = model_.info(connection, side);
+      } else {
+        Command out = command(connection, side, Ask::create);
+        out.device = wiring_.device(rank_of(connection, side), rank_of(connection, 1 - side));
+        infos[side] = ask(connection, side, out).info;
+        model_.created(connection, side, infos[side]);
+      }
+      windows_[size_t(connection)][side] = infos[side];
+      Command out = command(connection, side, Ask::fill);
+      out.seed = window_seed;
+      ask(connection, side, out);
+    }
+    for (int side : {0, 1}) {
+      Command out = command(connection, side, Ask::connect);
+      out.peer = infos[1 - side];
+      if (int error = ask(connection, side, out).result) {
+        throw Violation(fmt::format("ibv_modify_qp on the way to RTS returned {}", error));
+      }
+    }
+    model_.connected(connection, window_seed);
+  }
+
+  const Plan& plan_;
+  Model model_;
+  fabric::Fabric fabric_;
+  Wiring wiring_;
+  std::vector<std::unique_ptr<Rank>> ranks_;
+  struct Ends {
+    EndInfo ends[2];
+    EndInfo& operator[](int side) { return ends[side]; }
+  };
+  std::vector<Ends> windows_;
+  uint64_t last_id_ = 0;
+};
+
+}  // namespace
+
+Outcome run(const Plan& plan, const std::vector<bool>& keep) {
+  Outcome outcome;
+  Run run(plan);
+  try {
+    run.begin();
+    for (const Step& step : plan.steps) {
+      if (!keep.empty() && !keep[size_t(step.number)]) continue;
+      outcome.step = step.number;
+      run.take(step);
+    }
+    outcome.step = static_cast<int>(plan.steps.size());
+    run.end();
+  } catch (const Violation& violation) {
+    outcome.violation = violation.what();
+  }
+  outcome.marks = run.marks();
+  return outcome;
+}
+
+}  // namespace railyard::fuzz
