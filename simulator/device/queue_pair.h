@@ -179,10 +179,10 @@ class QueuePair : public ibv_qp_ex {
   bool drops(uint64_t arrival) const;
   void drop(uint64_t arrival);
   Verdict forbid();
-  bool fetch(const layout::Slot& slot, const Pieces& here) const;
+  int fetch(const layout::Slot& slot, const Pieces& here) const;
   // Where a receive's pieces are; what is wrong with them if anything is.
   ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes, Pieces& out) const;
-  ibv_wc_status place(const layout::Slot& slot);
+  std::optional<ibv_wc_status> place(const layout::Slot& slot);
   void complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
   void finish_receive(ibv_wc& wc, bool solicited);
   void refuse(ibv_wc_status status);

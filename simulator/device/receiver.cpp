@@ -256,9 +256,13 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   auto frames = [frame](uint64_t bytes) { return bytes <= frame ? 1 : (bytes + frame - 1) / frame; };
   bool mismatched = frame != 0 && frames(slot.bytes) != frames(receive.bytes);
   if (mismatched) add(record_.frame_mismatches);
-  ibv_wc_status status = slot.bytes > receive.bytes || mismatched
-                             ? IBV_WC_LOC_LEN_ERR
-                             : place(slot);
+  ibv_wc_status status = IBV_WC_LOC_LEN_ERR;
+  if (slot.bytes <= receive.bytes && !mismatched) {
+    std::optional<ibv_wc_status> placed = place(slot);
+    // The rest of a message whose sender died never comes; the receive stays for another.
+    if (!placed) return Verdict::waiting;
+    status = *placed;
+  }
   if (status == IBV_WC_SUCCESS && slot.opcode == IBV_WR_SEND_WITH_INV &&
       !owner_.regions.invalidate(slot.immediate, qp_base.pd)) {
     return forbid();
@@ -302,7 +306,7 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
   if (region) {
     Pieces here;
     here.add(region->at(slot.remote_address), slot.bytes);
-    if (!fetch(slot, here)) return Verdict::settled;  // its sender's memory is gone, and so is it
+    if (fetch(slot, here) != 0) return Verdict::settled;  // its sender's memory is gone, and so is it
     if (slot.flags & layout::kCorrupted) here.flip_a_bit();
   }
   if (immediate) complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM);
@@ -351,25 +355,24 @@ QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
   return Verdict::settled;
 }
 
-// Brings a message's payload to its place; false: its sender's memory is gone.
-bool QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
+// Brings a message's payload to its place; 0 or an errno, ESRCH: its sender is gone.
+int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
   switch (slot.carriage) {
-    case layout::Carriage::in_slot: here.scatter_from(slot.body); return true;
+    case layout::Carriage::in_slot: here.scatter_from(slot.body); return 0;
     case layout::Carriage::staged: {
       uint64_t offset;
       memcpy(&offset, slot.body, sizeof offset);
       here.scatter_from(segment().bytes_at(offset));
-      return true;
+      return 0;
     }
     case layout::Carriage::gather: break;
   }
   Pieces there = Pieces::listed(slot.body, slot.pieces);
   if (peer_pid_ == 0) {
     here.copy_from(there);
-    return true;
+    return 0;
   }
-  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(),
-                                     there.count()) == 0;
+  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(), there.count());
 }
 
 ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
@@ -389,11 +392,15 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
   return IBV_WC_SUCCESS;
 }
 
-ibv_wc_status QueuePair::place(const layout::Slot& slot) {
+// The status of the receive that a message meets; nothing: the message was never complete.
+std::optional<ibv_wc_status> QueuePair::place(const layout::Slot& slot) {
   Pieces here;
   ibv_wc_status status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
   if (status != IBV_WC_SUCCESS) return status;
-  if (!fetch(slot, here)) return IBV_WC_GENERAL_ERR;
+  if (int error = fetch(slot, here)) {
+    if (error == ESRCH) return std::nullopt;
+    return IBV_WC_GENERAL_ERR;
+  }
   if (slot.flags & layout::kCorrupted) here.flip_a_bit();
   return IBV_WC_SUCCESS;
 }
