@@ -168,6 +168,8 @@ class Rank {
       if (now_ns() > deadline)
         throw Failure(fmt::format("{} of {} sends complete, {} of {} receives flushed", sent_,
                                   posted_, flushed_, kReceives));
+      // All that was on its way may have been answered before the end.
+      if (reliable && first_error_ns_ == 0 && posted_ == sent_) post_send(pair, outbox);
       look(pair, sends, receives, inbox);
     }
     for (int calm = 0; calm < 20;) calm = look(pair, sends, receives, inbox) ? 0 : calm + 1;
