@@ -1,15 +1,19 @@
 # The distribution's own verbs programs, unmodified, on simulated clusters: two ranks, the second of
 # which is the client of the first.
 
-# railyard_program_test(<name> PROFILE <profile> <program> [argument...])
+# railyard_program_test(<name> PROFILE <profile> [RANKS <number>] <program> [argument...])
 function(railyard_program_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROFILE" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROFILE;RANKS" "")
   list(POP_FRONT arg_UNPARSED_ARGUMENTS program)
+  set(ranks 2)
+  if(arg_RANKS)
+    set(ranks ${arg_RANKS})
+  endif()
   find_program(RAILYARD_PROGRAM_${program} ${program})
   set(path ${RAILYARD_PROGRAM_${program}})
   set(test simulator.program.${name})
   if(path)
-    add_test(NAME ${test} COMMAND railyard exec -n 2 --profile ${arg_PROFILE} -- ${path}
+    add_test(NAME ${test} COMMAND railyard exec -n ${ranks} --profile ${arg_PROFILE} -- ${path}
              ${arg_UNPARSED_ARGUMENTS})
     # The pingpongs report bad payload in words and exit with 0.
     set_tests_properties(${test} PROPERTIES TIMEOUT 60 LABELS programs

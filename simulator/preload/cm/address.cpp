@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
@@ -16,6 +18,7 @@ namespace railyard::cm {
 namespace {
 
 constexpr uint16_t kFirstEphemeral = 32768, kLastEphemeral = 60999;  // Linux's default range
+constexpr char kNodeMark[] = "/node";
 
 socklen_t name_of(sockaddr_un& name, const std::string& fabric, uint16_t port_space,
                   const std::string& host, uint16_t port) {
@@ -128,6 +131,44 @@ int hold(const std::string& fabric, uint16_t port_space, Address& address) {
   ::close(socket);
   errno = error;
   return -1;
+}
+
+int tell_node(const std::string& fabric, uint16_t port_space, const Address& address,
+              uint32_t node) {
+  int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return -1;
+  sockaddr_un name;
+  std::string host = address.host() + kNodeMark + std::to_string(node);
+  socklen_t length = name_of(name, fabric, port_space, host, address.port());
+  if (bind(socket, reinterpret_cast<sockaddr*>(&name), length) == 0) return socket;
+  ::close(socket);
+  return -1;
+}
+
+std::optional<uint32_t> node_at(const std::string& fabric, uint16_t port_space,
+                                const Address& address) {
+  FILE* names = fopen("/proc/net/unix", "re");
+  if (!names) return std::nullopt;
+  std::optional<uint32_t> found;
+  char line[512];
+  while (!found && fgets(line, sizeof line, names)) {
+    const char* name = strchr(line, '@');
+    if (!name) continue;
+    for (const std::string& host : {address.host(), std::string("*")}) {
+      sockaddr_un before;
+      name_of(before, fabric, port_space, host + kNodeMark, 0);
+      std::string prefix(before.sun_path + 1);
+      prefix.resize(prefix.size() - 2);  // without "/0"
+      if (strncmp(name + 1, prefix.c_str(), prefix.size()) != 0) continue;
+      char* end = nullptr;
+      unsigned long node = strtoul(name + 1 + prefix.size(), &end, 10);
+      if (*end == '/' && strtoul(end + 1, nullptr, 10) == address.port()) {
+        found = static_cast<uint32_t>(node);
+      }
+    }
+  }
+  fclose(names);
+  return found;
 }
 
 int reach(int socket, const std::string& fabric, uint16_t port_space, const Address& address) {

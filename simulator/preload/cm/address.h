@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace railyard::cm {
@@ -47,6 +48,15 @@ class Address {
 // A socket that holds `address` (its port is chosen and set when it is 0): the socket, or -1 with
 // errno EADDRINUSE.
 int hold(const std::string& fabric, uint16_t port_space, Address& address);
+
+// A socket whose name says that `node` is bound to `address`, for those who look for it before they
+// connect: the socket, or -1.
+int tell_node(const std::string& fabric, uint16_t port_space, const Address& address,
+              uint32_t node);
+
+// The node that is bound to an address, or to its port on every address. Reads /proc/net/unix.
+std::optional<uint32_t> node_at(const std::string& fabric, uint16_t port_space,
+                                const Address& address);
 
 // Connects a socket to whoever listens there: 0 or an errno (ECONNREFUSED: nobody does). Does not
 // block.

@@ -39,6 +39,7 @@ int Manager::bind(uint32_t number, const Address& address) {
   }
   id->socket = socket;
   id->source = held;
+  id->sign = tell_node(home_.segment.name(), id->port_space, held, home_.node);
   id->stage = Stage::bound;
   return 0;
 }
@@ -56,6 +57,7 @@ int Manager::resolve_address(uint32_t number, const Address& source, const Addre
     id->source = held;
   }
   id->destination = destination;
+  look_for_peer(*id);
   if (int error = acquire(*id)) {
     id->stage = Stage::bound;
     push(*id, kAddressError, -error);

@@ -43,6 +43,23 @@ int Manager::acquire(Identifier& id) {
   return 0;
 }
 
+// Before the connection: the route's two ends, if somebody is bound to the destination.
+void Manager::look_for_peer(Identifier& id) {
+  if (id.destination.multicast() || id.destination.port() == 0) return;
+  std::optional<uint32_t> node = node_at(home_.segment.name(), id.port_space, id.destination);
+  if (!node || *node >= home_.segment.header().node_count) return;
+  const auto& other = home_.segment.node(*node);
+  for (uint32_t i = 0; i < other.device_count; ++i) {
+    auto peer = static_cast<int32_t>(home_.segment.device(other.first_device + i).port);
+    if (!fabric::port_active(home_.segment, peer)) continue;
+    std::optional<int32_t> own = port_towards(peer);
+    if (!own || (id.port != fabric::layout::kNowhere && id.port != *own)) continue;
+    id.port = *own;
+    id.peer_port = peer;
+    return;
+  }
+}
+
 // The version 2 address where there is one.
 uint8_t Manager::source_gid_index(int32_t port) const {
   const auto& gids = home_.segment.port(static_cast<uint32_t>(port)).gids;
@@ -85,7 +102,7 @@ int Manager::query_route(uint32_t number, rdma_ucm_query_route_resp* out) {
         home_.segment.profile().link_layer == IBV_LINK_LAYER_INFINIBAND, id->datagram());
     memcpy(route.dgid, bytes(group), sizeof route.dgid);
   }
-  // Before the connection nobody knows which of the nodes listens there.
+  // Of a peer that is not known before the connection, this end stands for both.
   int32_t peer = id->peer_port == fabric::layout::kNowhere ? id->port : id->peer_port;
   const auto& other = home_.segment.port(static_cast<uint32_t>(peer));
   if (id->stage < Stage::route_known) return 0;

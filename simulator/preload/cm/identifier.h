@@ -32,6 +32,7 @@ struct Identifier {
   uint8_t type = 0;  // enum ibv_qp_type
   int channel = -1;
   int socket = -1;                 // holds the port, listens, or is the connection
+  int sign = -1;                   // tells on which node a bound address is
   int timer = -1;                  // while seeking
   int attempts = 0;                // to reach the listener
   std::optional<Message> request;  // while seeking

@@ -95,6 +95,7 @@ void Manager::destroy(Identifier& doomed) {
     send(doomed, refusal);
   }
   hang_up(doomed);
+  if (doomed.sign >= 0) ::close(doomed.sign);
   std::erase_if(memberships_, [&](auto& entry) { return entry.second.identifier == number; });
   // Events that nobody will see, and the requests in them that nobody can answer.
   std::vector<uint32_t> unseen;

@@ -69,6 +69,7 @@ class Manager {
   Identifier* find(uint32_t number);
   void destroy(Identifier& id);
   int acquire(Identifier& id);  // a device for it
+  void look_for_peer(Identifier& id);
   std::optional<int32_t> port_towards(int32_t peer_port) const;
 
   void watch(const Identifier& id) const;

@@ -1,0 +1,113 @@
+# Programs that need more of the system than libibverbs: the paths of the devices, or the connection
+# manager. Unmodified, like those of programs.cmake.
+
+# railyard_pair_test(<name> [AT_ONCE] [PROFILE <profile>] SERVER <command> CLIENT <command>)
+# The commands are for tests/simulator/pair.sh. AT_ONCE: nobody can see that the server listens, and the
+# client comes again.
+function(railyard_pair_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "AT_ONCE" "PROFILE;SERVER;CLIENT" "")
+  set(test simulator.program.${name})
+  string(REGEX REPLACE "^(env ([A-Z_]+=[^ ]+ )+)" "" program "${arg_CLIENT}")
+  string(REGEX MATCH "^[^ ]+" program "${program}")
+  find_program(RAILYARD_PROGRAM_${program} ${program})
+  if(NOT RAILYARD_PROGRAM_${program})
+    add_test(NAME ${test}
+             COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${program} is not installed")
+    set_tests_properties(${test} PROPERTIES LABELS programs SKIP_REGULAR_EXPRESSION "skipped: ")
+    return()
+  endif()
+  set(profile connectx)
+  if(arg_PROFILE)
+    set(profile ${arg_PROFILE})
+  endif()
+  set(peer {peer})
+  if(arg_AT_ONCE)
+    set(peer rank:{rank})
+  endif()
+  add_test(NAME ${test} COMMAND railyard exec -n 2 --profile ${profile} --
+           ${CMAKE_CURRENT_SOURCE_DIR}/pair.sh {port} ${arg_SERVER} ${arg_CLIENT} ${peer})
+  set_tests_properties(${test} PROPERTIES TIMEOUT 90 LABELS programs)
+  if(arg_SERVER MATCHES "^endless ")  # and so ended by a signal
+    set_tests_properties(${test} PROPERTIES PASS_REGULAR_EXPRESSION "the client has succeeded")
+  endif()
+endfunction()
+
+# railyard_sight_test(<name> EXPECT <regular expression> <program> [argument...]): what one rank sees.
+function(railyard_sight_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "EXPECT;PROFILE" "")
+  railyard_program_test(${name} RANKS 1 PROFILE ${arg_PROFILE} ${arg_UNPARSED_ARGUMENTS})
+  list(GET arg_UNPARSED_ARGUMENTS 0 program)
+  if(RAILYARD_PROGRAM_${program})
+    set_tests_properties(simulator.program.${name} PROPERTIES
+                         PASS_REGULAR_EXPRESSION "${arg_EXPECT}")
+  endif()
+endfunction()
+
+# Paths.
+railyard_sight_test(ibstat PROFILE connectx EXPECT "State: Active" ibstat)
+railyard_sight_test(ibstat.apple PROFILE apple-thunderbolt5 EXPECT "Link layer: Ethernet" ibstat)
+railyard_sight_test(ucx_info PROFILE connectx EXPECT "Transport: ud_verbs.*manager: rdmacm" ucx_info -d)
+railyard_sight_test(fi_info PROFILE connectx EXPECT "FI_EP_MSG.*FI_PROTO_RDMA_CM_IB_RC"
+                    fi_info -p verbs)
+
+foreach(test am_lat put_bw get fadd)
+  set(command "ucx_perftest -p $port -t ${test} -x rc_verbs -d mlx5_0:1 -n 1000")
+  if(test MATCHES "put_bw|get")
+    string(APPEND command " -D zcopy -s 4096")
+  endif()
+  railyard_pair_test(ucx_perftest.${test} SERVER "${command}" CLIENT "${command} $peer")
+endforeach()
+set(command "ucx_perftest -p $port -t am_lat -x ud_verbs -d mlx5_0:1 -n 1000")
+railyard_pair_test(ucx_perftest.datagrams SERVER "${command}" CLIENT "${command} $peer")
+# Over reliable connections alone UCX has nothing to set them up with.
+set(command "env UCX_NET_DEVICES=mlx5_0:1 UCX_TLS=rc_verbs,ud_verbs ucx_perftest -p $port")
+railyard_pair_test(ucx_perftest.tag_bw SERVER "${command} -t tag_bw -s 1048576 -n 100"
+                   CLIENT "${command} -t tag_bw -s 1048576 -n 100 $peer")
+set(command "env UCX_NET_DEVICES=mlx5_0:1 UCX_TLS=ud_verbs ucx_perftest -p $port -t tag_lat -n 1000")
+railyard_pair_test(ucx_perftest.tag_lat SERVER "${command}" CLIENT "${command} $peer")
+
+# The connection manager.
+railyard_pair_test(rping SERVER "rping -s -a 127.0.0.1 -p $port -C 100 -V"
+                   CLIENT "rping -c -a $peer -p $port -C 100 -V")
+railyard_pair_test(ucmatose SERVER "ucmatose -p $port -c 20 -C 50"
+                   CLIENT "ucmatose -s $peer -p $port -c 20 -C 50")
+railyard_pair_test(udaddy SERVER "udaddy -c 4" CLIENT "udaddy -c 4 -s $peer")
+railyard_pair_test(rdma_client SERVER "rdma_server -p $port" CLIENT "rdma_client -s $peer -p $port")
+railyard_pair_test(cmtime SERVER "endless cmtime -p $port -c 20" CLIENT "cmtime -p $port -c 20 -s $peer")
+railyard_pair_test(mckey AT_ONCE SERVER "mckey -m 239.1.1.1 -C 1" CLIENT "mckey -m 239.1.1.1 -C 1 -s")
+
+foreach(program ib_send_lat ib_send_bw ib_write_bw ib_read_bw)
+  railyard_pair_test(${program}.managed SERVER "${program} -F -R -p $port"
+                     CLIENT "${program} -F -R -p $port $peer")
+endforeach()
+railyard_pair_test(ib_send_bw.managed_datagrams SERVER "ib_send_bw -F -R -c UD -p $port"
+                   CLIENT "ib_send_bw -F -R -c UD -p $port $peer")
+
+# Sockets over verbs, which live in librdmacm.
+railyard_pair_test(rcopy SERVER "endless rcopy -p $port"
+                   CLIENT "rcopy /bin/sh $peer:$note.copy -p $port && cmp /bin/sh $note.copy")
+railyard_pair_test(rstream SERVER "rstream -p $port -T v -S 65536 -I 50 -C 20"
+                   CLIENT "rstream -s $peer -p $port -T v -S 65536 -I 50 -C 20")
+railyard_pair_test(riostream SERVER "riostream -p $port -S 65536 -I 20 -C 10"
+                   CLIENT "riostream -s $peer -p $port -S 65536 -I 20 -C 10")
+railyard_pair_test(udpong AT_ONCE SERVER "endless udpong -b 127.0.0.1 -p $port -S 64 -C 100"
+                   CLIENT "udpong -s $peer -p $port -S 64 -C 100")
+
+railyard_pair_test(qperf SERVER "endless qperf -lp $port"
+                   CLIENT "qperf $peer -lp $port -t 1 rc_lat rc_bw ud_lat")
+
+# libfabric, whose verbs provider is not there without a connection manager.
+foreach(kind msg rdm.rxm rdm.rxd)
+  string(REGEX REPLACE "\\..*" "" endpoint ${kind})
+  set(provider verbs)
+  if(kind MATCHES "\\.(.*)")
+    set(provider "'verbs\\;ofi_${CMAKE_MATCH_1}'")
+  endif()
+  railyard_pair_test(fi_pingpong.${kind}
+                     SERVER "fi_pingpong -p ${provider} -e ${endpoint} -B $port"
+                     CLIENT "fi_pingpong -p ${provider} -e ${endpoint} -P $port $peer")
+endforeach()
+
+set(job "--ioengine=rdma --port=$port --bs=64k --size=16m --thread")
+railyard_pair_test(fio SERVER "fio --name=receiver ${job} --filename=rdma --rw=read"
+                   CLIENT "fio --name=sender ${job} --hostname=$peer --verb=write --iodepth=4 --rw=write")
