@@ -77,6 +77,10 @@ class Coordinator : public SideChannelBase {
     auto endpoint = config::parse_endpoint("coordinator", options_.coordinator);
     try {
       tcp::endpoint address(boost::asio::ip::make_address(endpoint.ip), endpoint.port);
+      if (options_.listener >= 0) {
+        acceptor_.assign(address.protocol(), options_.listener);
+        return;
+      }
       acceptor_.open(address.protocol());
       acceptor_.set_option(tcp::acceptor::reuse_address(true));
       acceptor_.bind(address);

@@ -33,6 +33,8 @@ class SideChannel {
     int size = 1;
     std::string coordinator;  // "ip:port", where rank 0 listens
     std::chrono::milliseconds deadline{30'000};
+    // Rank 0: a socket that listens there already and is taken over; -1: none.
+    int listener = -1;
   };
 
   // Blocks until all ranks have joined. Rank 0 listens; the others try again until it does.

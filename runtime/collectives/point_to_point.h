@@ -2,6 +2,7 @@
 #pragma once
 
 #include "transport/engine.h"
+#include "transport/stream.h"
 
 namespace railyard {
 

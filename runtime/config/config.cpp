@@ -16,6 +16,12 @@ const char* name(Backend backend) {
       return "mesh";
     case Backend::ring:
       return "ring";
+    case Backend::tcp:
+      return "tcp";
+    case Backend::tcp_ring:
+      return "tcp-ring";
+    case Backend::local:
+      return "local";
   }
   return "unknown";
 }
@@ -56,12 +62,23 @@ std::string ring_problem(const DeviceMatrix& devices) {
 
 }  // namespace
 
-bool Config::is_valid_mesh() const { return mesh_problem(devices).empty(); }
+bool Config::is_valid_mesh() const { return !devices.empty() && mesh_problem(devices).empty(); }
 
-bool Config::is_valid_ring() const { return ring_problem(devices).empty(); }
+bool Config::is_valid_ring() const { return !devices.empty() && ring_problem(devices).empty(); }
 
 void Config::check() const {
-  config::check_matrix("devices", devices);
+  if (!devices.empty()) config::check_matrix("devices", devices);
+  if (devices.empty() && ranks < 1) {
+    throw ConfigurationError("devices", "",
+                             "are missing; give a device matrix, or the number of ranks for a "
+                             "group over TCP");
+  }
+  if (!devices.empty() && ranks != 0 && ranks != size()) {
+    throw ConfigurationError("ranks", "",
+                             fmt::format("{} differs from the {} rows of the device matrix; leave "
+                                         "it out",
+                                         ranks, size()));
+  }
   if (rank < 0 || rank >= size()) {
     throw ConfigurationError(
         "rank", "",
@@ -76,20 +93,33 @@ void Config::check() const {
 }
 
 Backend Config::choose_backend(std::string* why) const {
-  std::string mesh = mesh_problem(devices);
-  std::string ring = ring_problem(devices);
   auto choose = [&](Backend chosen, const std::string& reason) {
     if (why) *why = reason;
     return chosen;
   };
-  if (backend == Backend::mesh) {
-    if (!mesh.empty()) throw ConfigurationError("devices", "", mesh + "; add it or use a ring");
-    return choose(Backend::mesh, "a mesh was asked for");
+  std::string none = devices.empty() ? "there is no device matrix" : "";
+  std::string mesh = devices.empty() ? none : mesh_problem(devices);
+  std::string ring = devices.empty() ? none : ring_problem(devices);
+  auto refuse = [](const std::string& problem) -> Backend {
+    throw ConfigurationError("devices", "", problem);
+  };
+  switch (backend) {
+    case Backend::mesh:
+      if (!mesh.empty()) return refuse(mesh + "; add it or use a ring");
+      return choose(backend, "a mesh was asked for");
+    case Backend::ring:
+      if (!ring.empty()) return refuse(ring + "; add it or use a mesh");
+      return choose(backend, "a ring was asked for");
+    case Backend::local:
+      if (size() != 1) return refuse(fmt::format("are of {} ranks, a local group has one", size()));
+      return choose(backend, "a local group was asked for");
+    case Backend::tcp:
+    case Backend::tcp_ring:
+      return choose(backend, "TCP was asked for");
+    case Backend::any:
+      break;
   }
-  if (backend == Backend::ring) {
-    if (!ring.empty()) throw ConfigurationError("devices", "", ring + "; add it or use a mesh");
-    return choose(Backend::ring, "a ring was asked for");
-  }
+  if (size() == 1) return choose(Backend::local, "there is one rank");
   if (prefer_ring && ring.empty()) {
     return choose(Backend::ring, "a ring is preferred and the device matrix has one");
   }
@@ -98,8 +128,9 @@ Backend Config::choose_backend(std::string* why) const {
                                              : "every pair of ranks has a device to each other");
   }
   if (ring.empty()) return choose(Backend::ring, fmt::format("there is a ring, but {}", mesh));
-  throw ConfigurationError("devices", "",
-                           fmt::format("make neither mesh nor ring: {}, and {}", mesh, ring));
+  Backend tcp = prefer_ring ? Backend::tcp_ring : Backend::tcp;
+  if (devices.empty()) return choose(tcp, none);
+  return choose(tcp, fmt::format("the devices make neither mesh nor ring: {}, and {}", mesh, ring));
 }
 
 }  // namespace railyard

@@ -59,12 +59,14 @@ bool truth(const Variable& variable) {
 }
 
 Backend backend_of(const Variable& variable) {
-  for (Backend backend : {Backend::any, Backend::mesh, Backend::ring}) {
+  for (Backend backend : {Backend::any, Backend::mesh, Backend::ring, Backend::tcp,
+                          Backend::tcp_ring, Backend::local}) {
     if (variable.value == name(backend)) return backend;
   }
   throw ConfigurationError(
       variable.name, "",
-      fmt::format("'{}' is no backend; write any, mesh or ring", variable.value));
+      fmt::format("'{}' is no backend; write any, mesh, ring, tcp, tcp-ring or local",
+                  variable.value));
 }
 
 std::chrono::milliseconds milliseconds(const Variable& variable) {
@@ -89,17 +91,24 @@ std::optional<Config> Config::from_environment() {
 
   const Variable& because = rank ? *rank : coordinator ? *coordinator : *devices;
   require(rank.has_value(), "JACCL_RANK", because);
-  require(devices.has_value(), "JACCL_IBV_DEVICES", because);
+  auto size = find_filled({"RAILYARD_SIZE"});
+  if (!size) require(devices.has_value(), "JACCL_IBV_DEVICES", because);
 
   Config config;
   config.rank = static_cast<int>(
       std::min<int64_t>(number(*rank, 0, "is not a rank; write a number from 0"), 1 << 30));
-  config.devices = load_device_matrix(devices->value);
+  if (devices) config.devices = load_device_matrix(devices->value);
+  if (size) {
+    config.ranks = static_cast<int>(
+        std::min<int64_t>(number(*size, 1, "is no number of ranks; write one from 1"), 1 << 30));
+  }
   if (config.rank >= config.size()) {
     throw ConfigurationError(
         rank->name, "",
-        fmt::format("{} is outside of {}, which has {} rows; ranks are from 0 to {}", config.rank,
-                    devices->value, config.size(), config.size() - 1));
+        devices ? fmt::format("{} is outside of {}, which has {} rows; ranks are from 0 to {}",
+                              config.rank, devices->value, config.size(), config.size() - 1)
+                : fmt::format("{} is outside of the group; with {} ranks it is from 0 to {}",
+                              config.rank, config.size(), config.size() - 1));
   }
   if (config.size() > 1) {
     require(coordinator.has_value(), "JACCL_COORDINATOR", because);

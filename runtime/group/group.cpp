@@ -1,16 +1,16 @@
 #include "railyard/group.h"
 
+#include "group/connected_group.h"
 #include "group/local_group.h"
-#include "group/rdma_group.h"
 
 namespace railyard {
 
 std::unique_ptr<Group> Group::create(const Config& config) {
   config.check();
-  if (config.size() == 1) return std::make_unique<LocalGroup>("the device matrix has one rank");
+  if (config.size() == 1) return std::make_unique<LocalGroup>("there is one rank");
   std::string reason;
   Backend backend = config.choose_backend(&reason);
-  return std::make_unique<RdmaGroup>(config, backend, std::move(reason));
+  return std::make_unique<ConnectedGroup>(config, backend, std::move(reason));
 }
 
 std::unique_ptr<Group> init(bool strict) {

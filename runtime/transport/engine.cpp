@@ -3,10 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <stdexcept>
-
-#include "bootstrap/wire.h"
 
 namespace railyard {
 
@@ -14,10 +10,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kCompletionsAtOnce = 16;
-// How long a completion error waits for news that explains it: a killed peer's socket closes a
-// little later than its queue pairs.
-constexpr std::chrono::milliseconds kTimeForNews{250};
 // How long messages of a peer that left in good order may still be on the way.
 constexpr std::chrono::milliseconds kTimeForLastMessages{200};
 // How long drain() waits for sends to complete.
@@ -25,158 +17,22 @@ constexpr std::chrono::milliseconds kDrain{500};
 
 }  // namespace
 
-Engine::Engine(const Config& config, const std::vector<int>& peers, int rails,
-               SideChannel& side_channel)
-    : config_(config), side_channel_(side_channel), links_(static_cast<size_t>(config.size())) {
-  open(peers, rails);
-  connect();
-}
-
-void Engine::open(const std::vector<int>& peers, int rails) {
-  struct Wanted {
-    int peer, index;
-  };
-  std::map<std::string, std::vector<Wanted>> by_device;
-  for (int peer : peers) {
-    const auto& names =
-        config_.devices[static_cast<size_t>(config_.rank)][static_cast<size_t>(peer)];
-    int used = std::min(rails, static_cast<int>(names.size()));
-    for (int index = 0; index < used; ++index) {
-      by_device[names[static_cast<size_t>(index)]].push_back({peer, index});
-    }
-    links_[static_cast<size_t>(peer)].peer = peer;
-  }
-  int count = 0;
-  for (const auto& [name, wanted] : by_device) count += static_cast<int>(wanted.size());
-
-  for (const auto& [name, wanted] : by_device) {
-    auto& port = ports_.emplace_back();
-    port.device = Device::open(name, config_.bootstrap_deadline);
-    size_t most = port.device->max_message_bytes();
-    if (config_.max_message_bytes > 0) most = std::min(most, config_.max_message_bytes);
-    SlotPlan plan = SlotPlan::for_rails(count, most);
-    auto entries = static_cast<int>(wanted.size() * 2 * (plan.small_slots + plan.large_slots));
-    port.completions = std::make_unique<CompletionQueue>(port.device, entries + 1);
-    port.slab = std::make_unique<Slab>(port.device, wanted.size() * plan.bytes());
-    Transport transport = QueuePair::choose_transport(port.device, *port.completions);
-    std::byte* memory = port.slab->data();
-    for (const Wanted& rail : wanted) {
-      Rail::Place place{static_cast<int>(rails_.size()), rail.peer, rail.index};
-      rails_.push_back(std::make_unique<Rail>(place, port.device, *port.completions, transport,
-                                              plan, memory, port.slab->key()));
-      memory += plan.bytes();
-    }
-  }
-  for (const auto& rail : rails_) {
-    links_[static_cast<size_t>(rail->peer())].rails.push_back(rail.get());
-  }
-  for (Link& link : links_) {
-    std::sort(link.rails.begin(), link.rails.end(),
-              [](const Rail* a, const Rail* b) { return a->index() < b->index(); });
-  }
-}
-
-// What all ranks have said in the exchange of addresses.
-Engine::Addresses Engine::read_addresses(const std::vector<std::string>& all) const {
-  Addresses result;
-  result.to_me.resize(links_.size());
-  for (size_t rank = 0; rank < links_.size(); ++rank) {
-    WireReader targets(all.at(rank));
-    for (size_t target = 0; target < links_.size(); ++target) {
-      std::string texts = targets.text();
-      for (WireReader rails(texts); !rails.empty();) {
-        RailAddress address = RailAddress::unpack(rails.text());
-        result.large_bytes = std::min<size_t>(result.large_bytes, address.large_bytes);
-        if (target == static_cast<size_t>(config_.rank)) result.to_me[rank].push_back(address);
-      }
-    }
-  }
-  return result;
-}
-
-void Engine::connect() {
-  auto deadline = Clock::now() + config_.bootstrap_deadline;
-  // One text for each rank: the addresses of the rails to it. Every rank gets everybody's.
-  WireWriter mine;
+bool Engine::sends_pending() const {
   for (const Link& link : links_) {
-    WireWriter addresses;
-    for (const Rail* rail : link.rails) addresses.put(rail->address().pack());
-    mine.put(addresses.take());
-  }
-  auto all = side_channel_.exchange(mine.take(), "to exchange addresses", deadline);
-
-  Addresses addresses;
-  try {
-    addresses = read_addresses(all);
-  } catch (const std::out_of_range& error) {
-    throw Error(ErrorCode::side_channel_lost,
-                fmt::format("bootstrap: the ranks' addresses cannot be read: {}", error.what()),
-                fields_of("bootstrap", {}));
-  }
-  Cut cut{addresses.large_bytes > kHeaderBytes ? addresses.large_bytes - kHeaderBytes : 0};
-  for (const Link& link : links_) {
-    for (Rail* rail : link.rails) {
-      const auto& offered = addresses.to_me[static_cast<size_t>(link.peer)];
-      auto index = static_cast<size_t>(rail->index());
-      if (index >= offered.size()) {
-        throw Error(
-            ErrorCode::configuration,
-            fmt::format("rank {} has no rail {} to this rank {}; give all ranks the same device "
-                        "matrix and backend",
-                        link.peer, index, config_.rank));
-      }
-      rail->connect(offered[index], cut);
+    for (const Rail* rail : link.rails) {
+      if (rail->sends_pending()) return true;
     }
   }
-  side_channel_.exchange("", "to post receives", deadline);
+  return false;
 }
 
 void Engine::drain() noexcept {
   auto end = Clock::now() + kDrain;
-  auto pending = [this] {
-    return std::any_of(rails_.begin(), rails_.end(),
-                       [](const auto& rail) { return rail->sends_pending(); });
-  };
   try {
-    while (pending() && !side_channel_.has_news() && Clock::now() < end) poll();
+    while (sends_pending() && !side_channel_.has_news() && Clock::now() < end) poll();
   } catch (const Error&) {
     // Whoever destroys a group has no use for its last words any more.
   }
-}
-
-void Engine::poll() {
-  ibv_wc completions[kCompletionsAtOnce];
-  for (Port& port : ports_) {
-    int count = port.completions->poll(completions, kCompletionsAtOnce);
-    if (count < 0) throw verb_error(ErrorCode::device, "ibv_poll_cq", 0, {port.device->name()});
-    for (int i = 0; i < count; ++i) take(completions[i]);
-  }
-}
-
-void Engine::take(const ibv_wc& completion) {
-  Rail& rail = *rails_[completion.wr_id >> 2];
-  if (completion.status != IBV_WC_SUCCESS) {
-    // Credits that cross a peer's goodbye find nobody; a stream that needs the peer notices itself.
-    if (side_channel_.has_left(rail.peer())) return;
-    fail_completion(completion, rail);
-  }
-  rail.complete(static_cast<Slot>(completion.wr_id & 3));
-}
-
-void Engine::fail_completion(const ibv_wc& completion, const Rail& rail) {
-  if (side_channel_.wait_for_news(kTimeForNews)) {
-    throw to_error(side_channel_.news(), "completion", config_.rank);
-  }
-  ErrorFields fields = fields_of("completion", rail.place());
-  fields.completion_status = completion_status_name(completion.status);
-  bool silent = completion.status == IBV_WC_RETRY_EXC_ERR;
-  bool receive = completion.wr_id & 1;
-  throw Error(silent ? ErrorCode::peer_unreachable : ErrorCode::completion_error,
-              fmt::format("a {} {} rank {} over {} (rail {}) completed with {}{}",
-                          receive ? "receive" : "send", receive ? "from" : "to", rail.peer(),
-                          rail.device(), rail.index(), fields.completion_status,
-                          silent ? ": the device tried again and had no answer" : ""),
-              fields);
 }
 
 Engine::Watch::Watch(Engine& engine, std::string operation)

@@ -170,10 +170,37 @@ TEST(Config, NeverReplacesABackendThatWasAskedFor) {
 }
 
 TEST(Config, NeitherMeshNorRing) {
-  EXPECT_EQ(
-      check_error(config_of(kChain)),
-      "devices: make neither mesh nor ring: a mesh needs a device at row 0, column 2, and a ring "
-      "needs a device at row 2, column 0");
+  std::string why;
+  EXPECT_EQ(config_of(kChain).choose_backend(&why), Backend::tcp);
+  EXPECT_EQ(why,
+            "the devices make neither mesh nor ring: a mesh needs a device at row 0, column 2, and "
+            "a ring needs a device at row 2, column 0");
+}
+
+TEST(Config, WithoutDevices) {
+  Config config = config_of(kChain);
+  config.devices.clear();
+  EXPECT_EQ(check_error(config),
+            "devices: are missing; give a device matrix, or the number of ranks for a group over "
+            "TCP");
+  config.ranks = 3;
+  std::string why;
+  EXPECT_EQ(config.choose_backend(&why), Backend::tcp);
+  EXPECT_EQ(why, "there is no device matrix");
+  config.prefer_ring = true;
+  EXPECT_EQ(config.choose_backend(), Backend::tcp_ring);
+  config.backend = Backend::mesh;
+  EXPECT_EQ(check_error(config), "devices: there is no device matrix; add it or use a ring");
+  config.backend = Backend::local;
+  EXPECT_EQ(check_error(config), "devices: are of 3 ranks, a local group has one");
+}
+
+TEST(Config, TcpThatWasAskedForGoesBeforeDevices) {
+  Config config = config_of(kMesh);
+  for (Backend backend : {Backend::tcp, Backend::tcp_ring}) {
+    config.backend = backend;
+    EXPECT_EQ(config.choose_backend(), backend);
+  }
 }
 
 TEST(Config, RingNeedsEqualRails) {

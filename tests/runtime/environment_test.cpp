@@ -119,7 +119,9 @@ TEST_F(Environment, Malformed) {
             "instance 192.168.1.1:5000");
   set_group();
   set("RAILYARD_BACKEND", "tree");
-  EXPECT_EQ(error(), "RAILYARD_BACKEND: 'tree' is no backend; write any, mesh or ring");
+  EXPECT_EQ(error(),
+            "RAILYARD_BACKEND: 'tree' is no backend; write any, mesh, ring, tcp, "
+            "tcp-ring or local");
   set("RAILYARD_BACKEND", "any");
   set("RAILYARD_DEADLINE_MS", "2s");
   EXPECT_EQ(error(),

@@ -19,8 +19,10 @@ struct Place {
 std::string test_name(const testing::TestParamInfo<Place>& info) {
   const Place& place = info.param;
   std::string profile = place.profile;
-  std::replace(profile.begin(), profile.end(), '-', '_');
-  return fmt::format("{}_{}_{}_rails_{}", profile, place.backend, place.ranks, place.rails);
+  std::string name =
+      fmt::format("{}_{}_{}_rails_{}", profile, place.backend, place.ranks, place.rails);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
 }
 
 class Operations : public testing::TestWithParam<Place> {
@@ -55,21 +57,20 @@ TEST_P(Operations, EveryDtype) {
   expect_ok(steps);
 }
 
-INSTANTIATE_TEST_SUITE_P(Groups, Operations,
-                         testing::Values(Place{"apple-thunderbolt5", "mesh", 1, 1},
-                                         Place{"apple-thunderbolt5", "mesh", 2, 1},
-                                         Place{"apple-thunderbolt5", "mesh", 4, 1},
-                                         Place{"apple-thunderbolt5", "ring", 2, 1},
-                                         Place{"apple-thunderbolt5", "ring", 3, 1},
-                                         Place{"apple-thunderbolt5", "ring", 4, 1},
-                                         Place{"apple-thunderbolt5", "ring", 3, 2},
-                                         Place{"connectx", "mesh", 3, 1},
-                                         Place{"connectx", "ring", 5, 1},
-                                         Place{"permissive", "ring", 2, 3}),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(
+    Groups, Operations,
+    testing::Values(
+        Place{"apple-thunderbolt5", "mesh", 1, 1}, Place{"apple-thunderbolt5", "mesh", 2, 1},
+        Place{"apple-thunderbolt5", "mesh", 4, 1}, Place{"apple-thunderbolt5", "ring", 2, 1},
+        Place{"apple-thunderbolt5", "ring", 3, 1}, Place{"apple-thunderbolt5", "ring", 4, 1},
+        Place{"apple-thunderbolt5", "ring", 3, 2}, Place{"connectx", "mesh", 3, 1},
+        Place{"connectx", "ring", 5, 1}, Place{"permissive", "ring", 2, 3},
+        Place{"permissive", "tcp", 2, 1}, Place{"permissive", "tcp", 4, 1},
+        Place{"permissive", "tcp-ring", 2, 1}, Place{"permissive", "tcp-ring", 4, 1}),
+    test_name);
 
 TEST(Mismatches, NameBothSides) {
-  for (const char* backend : {"mesh", "ring"}) {
+  for (const char* backend : {"mesh", "ring", "tcp", "tcp-ring"}) {
     for (auto [kind, here, there] :
          {std::tuple("max", "all_sum of 64 bytes of float32", "all_max of 64 bytes of float32"),
           std::tuple("gather", "all_gather of 64 bytes", "sum_scatter of 64 bytes of float32"),

@@ -10,6 +10,9 @@
 //   move:A:B:BYTES[:REPEAT]                rank A sends, rank B receives and checks
 //   threads:N:REPEAT                       N threads sum at the same time
 //   second:PORT                            a second group on the same devices, beside the first
+//   split:COLORS:KEYS                     one of each for every rank; checks the sub-group
+//   descend   both:REPEAT                 goes on in it; sums in it and its parent at once
+//   drop                                  destroys all sub-groups
 //   mismatch:R:KIND                        rank R does something else than the others
 //   die:R   stop:R   sleep:R:MS   abort:R:MS   (for one rank; R = -1: all)
 //   say:TEXT   wait                        prints a line; waits for one on standard input
@@ -28,6 +31,7 @@
 #include "naive_sum.h"
 #include "operations.h"
 #include "railyard/group.h"
+#include "sub_groups.h"
 
 namespace {
 
@@ -49,7 +53,7 @@ using test::WrongData;
 
 class Steps {
  public:
-  explicit Steps(Group& group) : group_(group) {}
+  explicit Steps(Group& group) : group_(group), subs_(group) {}
 
   void run(const std::string& text) {
     parts_ = split(text);
@@ -62,6 +66,10 @@ class Steps {
     if (what == "move") return move();
     if (what == "threads") return threads();
     if (what == "second") return second();
+    if (what == "split") return subs_.split(parts_[1], parts_[2]);
+    if (what == "descend") return subs_.descend();
+    if (what == "both") return subs_.both(number(1));
+    if (what == "drop") return subs_.drop();
     if (what == "mismatch") return mismatch();
     if (what == "say") return say(parts_[1]);
     if (what == "wait") return wait();
@@ -205,6 +213,7 @@ class Steps {
   }
 
   Group& group_;
+  test::SubGroups subs_;
   std::vector<std::string> parts_;
   unsigned seed_ = 1;
 };

@@ -66,10 +66,11 @@ void Yard::start_rank(int rank, const std::vector<std::string>& steps) {
                                                         path ? ":" : "", path ? path : ""));
   variables.emplace_back("JACCL_RANK", std::to_string(rank));
   variables.emplace_back("JACCL_COORDINATOR", fmt::format("127.0.0.1:{}", port_));
-  variables.emplace_back("JACCL_IBV_DEVICES", matrix_);
+  if (!matrix_.empty()) variables.emplace_back("JACCL_IBV_DEVICES", matrix_);
   variables.insert(variables.end(), extra_.begin(), extra_.end());
-  ranks_.start(build_ == Build::linked ? RAILYARD_TEST_RANK_LINKED : RAILYARD_TEST_RANK_LOADED,
-               steps, variables);
+  const char* rank_program =
+      build_ == Build::linked ? RAILYARD_TEST_RANK_LINKED : RAILYARD_TEST_RANK_LOADED;
+  ranks_.start(program_.empty() ? rank_program : program_, steps, variables);
 }
 
 Ranks& Yard::start(const std::vector<std::string>& steps) {

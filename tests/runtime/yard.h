@@ -27,11 +27,16 @@ class Yard {
     build_ = build;
     return *this;
   }
+  // Another program than the test rank.
+  Yard& program(const std::string& path) {
+    program_ = path;
+    return *this;
+  }
   Yard& set(const std::string& variable, const std::string& value) {
     extra_.emplace_back(variable, value);
     return *this;
   }
-  // Another matrix than the cables suggest, as JSON.
+  // Another matrix than the cables suggest, as JSON; empty: none.
   Yard& matrix(const std::string& json) {
     matrix_ = json;
     return *this;
@@ -55,6 +60,7 @@ class Yard {
   fabric::Fabric fabric_;
   int port_;
   Build build_ = Build::linked;
+  std::string program_;
   Variables extra_;
   std::string matrix_;
   Ranks ranks_;

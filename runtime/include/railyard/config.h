@@ -14,9 +14,11 @@
 
 namespace railyard {
 
-enum class Backend { any, mesh, ring };
+// mesh and ring are over RDMA. tcp connects every pair of ranks, tcp_ring neighbours; local is a
+// group of one. any: the best of them that the configuration supports.
+enum class Backend { any, mesh, ring, tcp, tcp_ring, local };
 
-// "any", "mesh", "ring".
+// "any", "mesh", "ring", "tcp", "tcp-ring", "local".
 const char* name(Backend backend);
 
 // devices[i][j] are the names of rank i's devices that are cabled to rank j, one for each rail:
@@ -53,6 +55,9 @@ struct Config {
   // "ip:port" or "[ipv6]:port": where rank 0 listens for the side channel.
   std::string coordinator;
   DeviceMatrix devices;
+  // How many ranks there are, for groups over TCP without a device matrix; 0: as many as it has
+  // rows.
+  int ranks = 0;
   Backend backend = Backend::any;
   // With Backend::any: a ring where the matrix allows one, before a mesh.
   bool prefer_ring = false;
@@ -63,15 +68,17 @@ struct Config {
   // No message is longer than this (0: what the device allows). macOS 26.2 takes 4096 only.
   size_t max_message_bytes = 0;
 
-  int size() const { return static_cast<int>(devices.size()); }
+  int size() const { return devices.empty() ? ranks : static_cast<int>(devices.size()); }
 
   // Reads
   //   JACCL_RANK | MLX_RANK                       this process's rank
   //   JACCL_COORDINATOR | MLX_JACCL_COORDINATOR   "ip:port"
   //   JACCL_IBV_DEVICES | MLX_IBV_DEVICES         a device-matrix file
   //   JACCL_RING | MLX_JACCL_RING                 prefer a ring; "", "0", "false", "no", "off" mean
-  //   no RAILYARD_BACKEND                            any | mesh | ring RAILYARD_DEADLINE_MS,
-  //   RAILYARD_BOOTSTRAP_DEADLINE_MS, RAILYARD_MAX_MESSAGE_BYTES
+  //                                               no
+  //   RAILYARD_BACKEND                            any | mesh | ring | tcp | tcp-ring | local
+  //   RAILYARD_SIZE                               how many ranks, where there is no device matrix
+  //   RAILYARD_DEADLINE_MS, RAILYARD_BOOTSTRAP_DEADLINE_MS, RAILYARD_MAX_MESSAGE_BYTES
   // The first name of a pair wins. Nothing when none of rank, coordinator and devices is set: this
   // process was not started as a rank. Throws when only some are, or when one is not valid.
   static std::optional<Config> from_environment();

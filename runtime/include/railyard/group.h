@@ -35,10 +35,23 @@ class Group {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // "mesh", "ring" or "local".
+  // "mesh", "ring", "tcp", "tcp-ring" or "local".
   virtual const std::string& backend() const = 0;
   // A sentence: why this backend ("JACCL_RING is set and every rank has rails to its neighbours").
   virtual const std::string& backend_reason() const = 0;
+
+  // "mesh: every pair of ranks has a device to each other"
+  std::string description() const { return backend() + ": " + backend_reason(); }
+
+  // As MPI_Comm_split: the ranks that give the same colour make a group, in the order of their
+  // keys, and of their ranks where keys are equal. Every rank of this group must call it. Null for
+  // kUndefinedColor and every other negative colour. Blocks until the sub-group is connected.
+  //
+  // Sub-groups of a group over RDMA share its devices while these have room for the sub-group's
+  // queue pairs and memory on all its ranks, else they are over TCP; description() says which.
+  // Group and sub-groups may be used at the same time and be destroyed in any order.
+  static constexpr int kUndefinedColor = -1;
+  virtual std::unique_ptr<Group> split(int color, int key) = 0;
 
   // output[i] = sum over all ranks of input[i]; for bool: their disjunction. `bytes` is a multiple
   // of the element size and the same on every rank. In place (input == output) is allowed, any

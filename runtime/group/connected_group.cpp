@@ -1,8 +1,11 @@
-#include "group/rdma_group.h"
+#include "group/connected_group.h"
 
 #include <fmt/format.h>
 
 #include "collectives/point_to_point.h"
+#include "group/split.h"
+#include "transport/tcp_engine.h"
+#include "transport/verbs_engine.h"
 
 namespace railyard {
 
@@ -28,31 +31,66 @@ std::byte* out(void* data) { return static_cast<std::byte*>(data); }
 
 }  // namespace
 
-RdmaGroup::RdmaGroup(const Config& config, Backend backend, std::string reason)
-    : config_(config), backend_(backend), backend_name_(name(backend)), reason_(std::move(reason)) {
+ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::string reason)
+    : ConnectedGroup(config, backend, std::move(reason), Origin()) {}
+
+ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::string reason,
+                               Origin origin)
+    : config_(config), backend_(backend), reason_(std::move(reason)) {
   side_channel_ = SideChannel::connect({.rank = config_.rank,
                                         .size = config_.size(),
                                         .coordinator = config_.coordinator,
-                                        .deadline = config_.bootstrap_deadline});
+                                        .deadline = config_.bootstrap_deadline,
+                                        .listener = origin.listener});
   try {
-    bool ring = backend_ == Backend::ring;
+    bool ring = backend_ == Backend::ring || backend_ == Backend::tcp_ring;
     auto peers = ring ? ring::peers(rank(), size()) : mesh::peers(rank(), size());
-    engine_ = std::make_unique<Engine>(config_, peers, kMostRails, *side_channel_);
+    engine_ = make_engine(peers, origin.may_give_way);
     collectives_ = (ring ? ring::make : mesh::make)(*engine_, rank(), size());
   } catch (const Error& error) {
     side_channel_->report(news_of(error, config_.rank));
     throw;
   }
+  backend_name_ = name(backend_);
 }
 
-RdmaGroup::~RdmaGroup() {
+std::unique_ptr<Engine> ConnectedGroup::make_engine(const std::vector<int>& peers,
+                                                    bool may_give_way) {
+  if (backend_ == Backend::tcp || backend_ == Backend::tcp_ring) {
+    return std::make_unique<TcpEngine>(config_, peers, *side_channel_);
+  }
+  std::unique_ptr<VerbsEngine> engine;
+  std::string refusal;
+  try {
+    engine = std::make_unique<VerbsEngine>(config_, peers, kMostRails, *side_channel_);
+  } catch (const Error& error) {
+    if (!may_give_way || error.code() != ErrorCode::limit_reached) throw;
+    refusal = error.what();
+  }
+  if (may_give_way) {
+    auto deadline = std::chrono::steady_clock::now() + config_.bootstrap_deadline;
+    auto refusals = side_channel_->exchange(refusal, "to agree on RDMA or TCP", deadline);
+    for (size_t rank = 0; rank < refusals.size(); ++rank) {
+      if (refusals[rank].empty()) continue;
+      engine.reset();
+      backend_ = backend_ == Backend::ring ? Backend::tcp_ring : Backend::tcp;
+      reason_ = fmt::format("the devices of rank {} have no room for more rails: {}", rank,
+                            refusals[rank]);
+      return std::make_unique<TcpEngine>(config_, peers, *side_channel_);
+    }
+  }
+  engine->connect();
+  return engine;
+}
+
+ConnectedGroup::~ConnectedGroup() {
   // First all ranks agree that nothing more will be sent, then the queue pairs go.
   engine_->drain();
   side_channel_->leave();
 }
 
 template <typename Work>
-void RdmaGroup::guarded(const char* operation, Work work) {
+void ConnectedGroup::guarded(const char* operation, Work work) {
   std::lock_guard lock(mutex_);
   if (failure_) {
     ErrorFields fields;
@@ -72,7 +110,7 @@ void RdmaGroup::guarded(const char* operation, Work work) {
   }
 }
 
-void RdmaGroup::fail_no_rank(const char* operation, int peer) const {
+void ConnectedGroup::fail_no_rank(const char* operation, int peer) const {
   ErrorFields fields;
   fields.operation = operation;
   fields.peer = peer;
@@ -82,7 +120,7 @@ void RdmaGroup::fail_no_rank(const char* operation, int peer) const {
       fields);
 }
 
-void RdmaGroup::require_peer(const char* operation, int peer) const {
+void ConnectedGroup::require_peer(const char* operation, int peer) const {
   if (peer < 0 || peer >= size() || peer == rank()) fail_no_rank(operation, peer);
   ErrorFields fields;
   fields.operation = operation;
@@ -97,7 +135,14 @@ void RdmaGroup::require_peer(const char* operation, int peer) const {
   }
 }
 
-void RdmaGroup::call(void (Collectives::*which)(const Call&), const Call& call) {
+std::unique_ptr<Group> ConnectedGroup::split(int color, int key) {
+  SubGroup part;
+  // All exchanges are over before any rank goes its own way.
+  guarded("split", [&] { part = agree_on_split(config_, *side_channel_, color, key); });
+  return make_sub_group(config_, backend_, std::move(part));
+}
+
+void ConnectedGroup::call(void (Collectives::*which)(const Call&), const Call& call) {
   const char* operation = name(call.kind);
   if (call.bytes % size_of(call.dtype) != 0) {
     ErrorFields fields;
@@ -110,50 +155,50 @@ void RdmaGroup::call(void (Collectives::*which)(const Call&), const Call& call) 
   guarded(operation, [&] { (collectives_.get()->*which)(call); });
 }
 
-void RdmaGroup::all_sum(const void* input, void* output, size_t bytes, Dtype dtype) {
+void ConnectedGroup::all_sum(const void* input, void* output, size_t bytes, Dtype dtype) {
   call(&Collectives::all_reduce, {OperationKind::all_sum, in(input), out(output), bytes, dtype});
 }
 
-void RdmaGroup::all_max(const void* input, void* output, size_t bytes, Dtype dtype) {
+void ConnectedGroup::all_max(const void* input, void* output, size_t bytes, Dtype dtype) {
   call(&Collectives::all_reduce, {OperationKind::all_max, in(input), out(output), bytes, dtype});
 }
 
-void RdmaGroup::all_min(const void* input, void* output, size_t bytes, Dtype dtype) {
+void ConnectedGroup::all_min(const void* input, void* output, size_t bytes, Dtype dtype) {
   call(&Collectives::all_reduce, {OperationKind::all_min, in(input), out(output), bytes, dtype});
 }
 
-void RdmaGroup::sum_scatter(const void* input, void* output, size_t bytes, Dtype dtype) {
+void ConnectedGroup::sum_scatter(const void* input, void* output, size_t bytes, Dtype dtype) {
   call(&Collectives::sum_scatter,
        {OperationKind::sum_scatter, in(input), out(output), bytes, dtype});
 }
 
-void RdmaGroup::all_gather(const void* input, void* output, size_t bytes) {
+void ConnectedGroup::all_gather(const void* input, void* output, size_t bytes) {
   call(&Collectives::all_gather, {OperationKind::all_gather, in(input), out(output), bytes});
 }
 
-void RdmaGroup::broadcast(void* data, size_t bytes, int root) {
+void ConnectedGroup::broadcast(void* data, size_t bytes, int root) {
   if (root < 0 || root >= size()) fail_no_rank("broadcast", root);
   call(&Collectives::broadcast,
        {OperationKind::broadcast, nullptr, out(data), bytes, Dtype::UInt8, root});
 }
 
-void RdmaGroup::all_to_all(const void* input, void* output, size_t bytes) {
+void ConnectedGroup::all_to_all(const void* input, void* output, size_t bytes) {
   call(&Collectives::all_to_all, {OperationKind::all_to_all, in(input), out(output), bytes});
 }
 
-void RdmaGroup::barrier() { call(&Collectives::all_gather, {OperationKind::barrier}); }
+void ConnectedGroup::barrier() { call(&Collectives::all_gather, {OperationKind::barrier}); }
 
-void RdmaGroup::send(const void* data, size_t bytes, int destination) {
+void ConnectedGroup::send(const void* data, size_t bytes, int destination) {
   require_peer("send", destination);
   guarded("send", [&] { railyard::send(*engine_, data, bytes, destination); });
 }
 
-void RdmaGroup::recv(void* data, size_t bytes, int source) {
+void ConnectedGroup::recv(void* data, size_t bytes, int source) {
   require_peer("recv", source);
   guarded("recv", [&] { receive(*engine_, data, bytes, source); });
 }
 
-void RdmaGroup::abort() {
+void ConnectedGroup::abort() {
   // The operation in progress notices it as it notices news of any other failure.
   side_channel_->report(
       {ErrorCode::aborted, rank(), -1, fmt::format("abort() was called on rank {}", rank())});

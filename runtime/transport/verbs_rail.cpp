@@ -1,4 +1,4 @@
-#include "transport/rail.h"
+#include "transport/verbs_rail.h"
 
 #include <fmt/format.h>
 
@@ -71,9 +71,9 @@ RailAddress RailAddress::unpack(const std::string& bytes) {
   return address;
 }
 
-Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
-           Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key)
-    : place_(position),
+VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
+                     Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key)
+    : Rail(position),
       device_(std::move(device)),
       transport_(transport),
       key_(key),
@@ -110,7 +110,7 @@ Rail::Rail(Place position, std::shared_ptr<Device> device, CompletionQueue& queu
   large_slots_ = fit(large_slots_, unit, large_->granted(), 1);
 }
 
-RailAddress Rail::address() const {
+RailAddress VerbsRail::address() const {
   RailAddress address;
   address.device = device_->name();
   address.transport = transport_;
@@ -121,7 +121,7 @@ RailAddress Rail::address() const {
   return address;
 }
 
-void Rail::connect(const RailAddress& peer, const Cut& cut) {
+void VerbsRail::connect(const RailAddress& peer, const Cut& cut) {
   if (peer.transport != transport_) {
     ErrorFields fields = fields_of("bootstrap", place());
     throw Error(ErrorCode::device,
@@ -138,12 +138,12 @@ void Rail::connect(const RailAddress& peer, const Cut& cut) {
   credits_ = peer.small_slots;
 }
 
-void Rail::post_small_receive(uint32_t slot) {
+void VerbsRail::post_small_receive(uint32_t slot) {
   small_->post_receive(id(Slot::small_receive), small_receive_slot(slot), kSmallBytes, key_);
   small_posted_.push_back(slot);
 }
 
-bool Rail::send(MessageHeader header, const std::byte* payload, bool large) {
+bool VerbsRail::send(MessageHeader header, const std::byte* payload, bool large) {
   if (large) {
     if (large_granted_ == large_sent_ || large_sends_ == large_slots_) return false;
   } else {
@@ -153,13 +153,13 @@ bool Rail::send(MessageHeader header, const std::byte* payload, bool large) {
   return true;
 }
 
-bool Rail::send_control(const MessageHeader& header) {
+bool VerbsRail::send_control(const MessageHeader& header) {
   if (credits_ == 0 || small_sends_ == small_slots_) return false;
   post(header, nullptr, false);
   return true;
 }
 
-void Rail::post(MessageHeader header, const std::byte* payload, bool large) {
+void VerbsRail::post(MessageHeader header, const std::byte* payload, bool large) {
   header.credits = small_released_;
   header.grants = large_posted_;
   std::byte* slot = large ? large_send_slot(large_sent_) : small_send_slot(small_sent_);
@@ -180,13 +180,13 @@ void Rail::post(MessageHeader header, const std::byte* payload, bool large) {
   grants_told_ = header.grants;
 }
 
-void Rail::grant(size_t message_bytes) {
+void VerbsRail::grant(size_t message_bytes) {
   large_->post_receive(id(Slot::large_receive), large_receive_slot(large_posted_), message_bytes,
                        key_);
   ++large_posted_;
 }
 
-void Rail::tell_grants(const MessageHeader& expected) {
+void VerbsRail::tell_grants(const MessageHeader& expected) {
   uint32_t untold = large_posted_ - grants_told_;
   if (untold == 0) return;
   // The peer still has work: the next message to it will carry the news.
@@ -195,7 +195,7 @@ void Rail::tell_grants(const MessageHeader& expected) {
   send_control(expected);
 }
 
-const MessageHeader* Rail::front(bool large) const {
+const MessageHeader* VerbsRail::front(bool large) const {
   if (large) {
     if (large_arrived_ == large_read_) return nullptr;
     return reinterpret_cast<const MessageHeader*>(large_receive_slot(large_read_));
@@ -204,7 +204,7 @@ const MessageHeader* Rail::front(bool large) const {
   return reinterpret_cast<const MessageHeader*>(small_receive_slot(small_arrived_.front()));
 }
 
-void Rail::pop(bool large) {
+void VerbsRail::pop(bool large) {
   if (large) {
     ++large_read_;
     return;
@@ -214,17 +214,17 @@ void Rail::pop(bool large) {
   release_small(slot);
 }
 
-void Rail::release_small(uint32_t slot) {
+void VerbsRail::release_small(uint32_t slot) {
   post_small_receive(slot);
   ++small_released_;
   tell_credits();
 }
 
-void Rail::tell_credits() {
+void VerbsRail::tell_credits() {
   if (small_released_ - credits_told_ >= small_slots_ / 2) send_control({});
 }
 
-void Rail::complete(Slot slot) {
+void VerbsRail::complete(Slot slot) {
   switch (slot) {
     case Slot::small_send:
       --small_sends_;
@@ -252,7 +252,7 @@ void Rail::complete(Slot slot) {
   release_small(arrived);
 }
 
-void Rail::read_header(const MessageHeader& header) {
+void VerbsRail::read_header(const MessageHeader& header) {
   // Large and small messages may overtake each other, and then the older totals say nothing new.
   auto newer = [](uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) > 0; };
   if (newer(header.credits, credits_seen_)) {

@@ -1,0 +1,84 @@
+#include "jaccl/jaccl.h"
+
+#include <charconv>
+
+#include "verbs/library.h"
+
+namespace jaccl {
+
+Config Config::from_env() {
+  Config config;
+  if (auto found = railyard::Config::from_environment()) config.config_ = *found;
+  return config;
+}
+
+Config& Config::set_rank(int rank) {
+  config_.rank = rank;
+  return *this;
+}
+
+Config& Config::set_rank(const std::string& rank) {
+  const char* end = rank.data() + rank.size();
+  int number = 0;
+  auto [rest, status] = std::from_chars(rank.data(), end, number);
+  if (status != std::errc() || rest != end) {
+    throw railyard::ConfigurationError("rank", "", "'" + rank + "' is no number");
+  }
+  return set_rank(number);
+}
+
+Config& Config::set_coordinator(std::string coordinator) {
+  config_.coordinator = std::move(coordinator);
+  return *this;
+}
+
+Config& Config::set_devices(railyard::DeviceMatrix devices) {
+  config_.devices = std::move(devices);
+  return *this;
+}
+
+Config& Config::set_devices_from_file(const std::string& path) {
+  return set_devices(railyard::load_device_matrix(path));
+}
+
+Config& Config::prefer_ring(bool prefer) {
+  config_.prefer_ring = prefer;
+  return *this;
+}
+
+bool Config::is_valid() const {
+  try {
+    config_.check();
+  } catch (const railyard::ConfigurationError&) {
+    return false;
+  }
+  return is_valid_mesh() || is_valid_ring();
+}
+
+std::shared_ptr<Group> Group::split(int color, int key) {
+  auto part = group_->split(color, key < 0 ? rank() : key);
+  return part ? std::make_shared<Group>(std::move(part)) : nullptr;
+}
+
+bool is_available() {
+  try {
+    int count = 0;
+    ibv_device** devices = railyard::library().get_device_list(&count);
+    if (devices) railyard::library().free_device_list(devices);
+    return count > 0;
+  } catch (const railyard::Error&) {
+    return false;
+  }
+}
+
+std::shared_ptr<Group> init(bool strict) {
+  auto group = railyard::init(strict);
+  return group ? std::make_shared<Group>(std::move(group)) : nullptr;
+}
+
+std::shared_ptr<Group> init(const Config& config, bool strict) {
+  if (!strict && !config.is_valid()) return nullptr;
+  return std::make_shared<Group>(railyard::Group::create(config.railyard_config()));
+}
+
+}  // namespace jaccl

@@ -1,0 +1,43 @@
+// An engine over RDMA: devices, their completion queues and memory, and the rails over them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/engine.h"
+#include "transport/verbs_rail.h"
+
+namespace railyard {
+
+class VerbsEngine final : public Engine {
+ public:
+  // Opens the devices and makes at most `rails` rails to each of `peers`. Throws Error.
+  VerbsEngine(const Config& config, const std::vector<int>& peers, int rails,
+              SideChannel& side_channel);
+
+  // Blocks until all ranks have posted their receives. Throws Error.
+  void connect();
+
+ private:
+  struct Port {
+    std::shared_ptr<Device> device;
+    std::unique_ptr<CompletionQueue> completions;
+    std::unique_ptr<Slab> slab;
+  };
+  struct Addresses {
+    size_t large_bytes = ~size_t{0};              // the least that any rank takes
+    std::vector<std::vector<RailAddress>> to_me;  // by rank, then by rail
+  };
+
+  void open(const std::vector<int>& peers, int rails);
+  Addresses read_addresses(const std::vector<std::string>& all) const;
+  void poll() override;
+  void take(const ibv_wc& completion);
+  [[noreturn]] void fail_completion(const ibv_wc& completion, const Rail& rail);
+
+  std::vector<Port> ports_;  // outlive the rails, whose queue pairs use them
+  std::vector<std::unique_ptr<VerbsRail>> rails_;
+};
+
+}  // namespace railyard
