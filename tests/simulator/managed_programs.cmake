@@ -69,6 +69,13 @@ railyard_pair_test(ucx_perftest.tag_lat SERVER "${command}" CLIENT "${command} $
 # The connection manager.
 railyard_pair_test(rping SERVER "rping -s -a 127.0.0.1 -p $port -C 100 -V"
                    CLIENT "rping -c -a $peer -p $port -C 100 -V")
+# A death ends the connection like a disconnection, within this test's time.
+railyard_pair_test(rping.killed SERVER "rping -s -a 127.0.0.1 -p $port -v"
+                   CLIENT "timeout -s KILL 1 rping -c -a $peer -p $port -C 100000000 || true")
+if(RAILYARD_PROGRAM_rping)
+  set_tests_properties(simulator.program.rping.killed PROPERTIES
+                       PASS_REGULAR_EXPRESSION "server DISCONNECT EVENT")
+endif()
 railyard_pair_test(ucmatose SERVER "ucmatose -p $port -c 20 -C 50"
                    CLIENT "ucmatose -s $peer -p $port -c 20 -C 50")
 railyard_pair_test(udaddy SERVER "udaddy -c 4" CLIENT "udaddy -c 4 -s $peer")
