@@ -183,7 +183,7 @@ class QueuePair : public ibv_qp_ex {
   // Where a receive's pieces are; what is wrong with them if anything is.
   ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes, Pieces& out) const;
   std::optional<ibv_wc_status> place(const layout::Slot& slot);
-  void complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
+  bool complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
   void finish_receive(ibv_wc& wc, bool solicited);
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
@@ -234,6 +234,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t adopted_ = 0;  // the connection of the peer whose ring is read; 0: none
   const std::byte* ring_ = nullptr;
   uint64_t ring_mask_ = 0, slot_bytes_ = 0;
+  uint32_t peer_owner_ = 0;  // who has the ring, as its record says
   int32_t peer_pid_ = 0;  // of the ring's owner; 0: this process
   uint64_t next_ = 0;     // the message to settle next
   uint64_t last_settled_ticks_ = 0;

@@ -98,6 +98,7 @@ void QueuePair::adopt() {
   }
   const layout::Process& process = segment().process(owner - 1);
   bool same_process = owner - 1 == owner_.attachment().process();
+  peer_owner_ = owner;
   peer_pid_ = same_process ? 0 : process.pid;
   ring_ = segment().bytes_at(peer.ring);
   ring_mask_ = peer.ring_mask;
@@ -267,7 +268,7 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
       !owner_.regions.invalidate(slot.immediate, qp_base.pd)) {
     return forbid();
   }
-  complete_receive(slot, status, IBV_WC_RECV);
+  if (!complete_receive(slot, status, IBV_WC_RECV)) return Verdict::waiting;
   if (status == IBV_WC_SUCCESS) return Verdict::settled;
   if (reliable()) {
     refuse(status == IBV_WC_LOC_LEN_ERR ? IBV_WC_REM_INV_REQ_ERR : IBV_WC_REM_OP_ERR);
@@ -309,7 +310,9 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
     if (fetch(slot, here) != 0) return Verdict::settled;  // its sender's memory is gone, and so is it
     if (slot.flags & layout::kCorrupted) here.flip_a_bit();
   }
-  if (immediate) complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM);
+  if (immediate && !complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM)) {
+    return Verdict::waiting;
+  }
   return Verdict::settled;
 }
 
@@ -405,7 +408,9 @@ std::optional<ibv_wc_status> QueuePair::place(const layout::Slot& slot) {
   return IBV_WC_SUCCESS;
 }
 
-void QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {
+// False: the sender was found dead meanwhile and its memory given back, so what was read of the message
+// may not be what was sent.
+bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {
   ibv_wc wc{};
   wc.status = status;
   wc.opcode = opcode;
@@ -418,7 +423,11 @@ void QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
     wc.wc_flags = IBV_WC_WITH_INV;
     wc.invalidated_rkey = slot.immediate;
   }
-  finish_receive(wc, slot.flags & layout::kSolicited);
+  bool solicited = slot.flags & layout::kSolicited;
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
+  finish_receive(wc, solicited);
+  return true;
 }
 
 // Gives the oldest receive back to the program.

@@ -226,7 +226,8 @@ class Actor {
       list[i] = {reinterpret_cast<uint64_t>(posted.at[i]), bytes,
                  slot.device->keys[int(command.step.local)]};
       // Inline data is read by the library itself: its address must be one.
-      if (command.step.local == Key::outside && !command.step.inlined) list[i].addr += kArenaBytes;
+      bool inlined = command.ask == Ask::send && command.step.inlined;
+      if (command.step.local == Key::outside && !inlined) list[i].addr += kArenaBytes;
     }
     return true;
   }

@@ -118,7 +118,7 @@ bool Model::races(const Step& step) const {
   // A send may arrive before its queue pair knows; a receive may take what the peer is about to
   // flush.
   if (step.act == Act::send) return step.side != link.breaker;
-  return step.side == link.breaker && !link.ends[1 - step.side].sure;
+  return !link.ends[0].sure || !link.ends[1].sure;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -338,6 +338,12 @@ bool Model::decide(Link& link, int side, Send& send) {
   End& target = link.ends[1 - side];
   bool reliable = link.type == IBV_QPT_RC;
   if (own.state == IBV_QPS_ERR) return conclude(own, send, IBV_WC_WR_FLUSH_ERR), true;
+  // What follows a request that may never end waits with it.
+  if (own.next_send > 0 && own.sends[own.next_send - 1].limbo) {
+    send.limbo = true;
+    ++own.next_send;
+    return true;
+  }
   if (local_fault(send)) {
     conclude(own, send, IBV_WC_LOC_PROT_ERR);
     tear(link, side, true, false);
