@@ -251,6 +251,8 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   if (to == IBV_QPS_RESET) {
     reset();
   } else if (to == IBV_QPS_ERR) {
+    // What the peer has acknowledged is done, though the program has not polled since.
+    if (qp_base.state == IBV_QPS_RTS && !datagrams()) progress_sends();
     enter_error(false);
   } else {
     if (connecting) {
