@@ -343,7 +343,10 @@ bool QueuePair::progress_sends() {
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
   uint64_t settled = datagrams() ? 0 : read_settled();
-  while (completed_ != posted_) {
+  // On a device a request's place is free when its completion is read, so that reading late cannot
+  // overrun the completion queue; here it is free when that is written, which has to wait for room.
+  auto room = [&] { return send_queue()->size() < send_queue()->entries(); };
+  while (completed_ != posted_ && room()) {
     const Send& send = send_at(completed_);
     if (!may_complete(send, settled)) {
       if (datagrams()) break;
