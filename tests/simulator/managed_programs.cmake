@@ -100,8 +100,7 @@ railyard_pair_test(riostream SERVER "riostream -p $port -S 65536 -I 20 -C 10"
 railyard_pair_test(udpong AT_ONCE SERVER "endless udpong -b 127.0.0.1 -p $port -S 64 -C 100"
                    CLIENT "udpong -s $peer -p $port -S 64 -C 100")
 
-railyard_pair_test(qperf SERVER "endless qperf -lp $port"
-                   CLIENT "qperf $peer -lp $port -t 1 rc_lat rc_bw")
+# Not qperf: see the README of the simulator.
 
 # libfabric, whose verbs provider is not there without a connection manager.
 # Not rxm: see the README of the simulator.
