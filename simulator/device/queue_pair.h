@@ -173,7 +173,7 @@ class QueuePair : public ibv_qp_ex {
   Verdict settle_atomic(const layout::Slot& slot);
   bool find_shared_queue(const layout::Slot& slot);
   bool withdrawn() const;
-  Verdict meet_receive(const layout::Slot& slot, uint64_t arrival);
+  Verdict meet_receive(uint64_t arrival);
   Verdict not_ready(uint64_t arrival);
   uint64_t retry_interval() const;
   bool drops(uint64_t arrival) const;
@@ -217,7 +217,6 @@ class QueuePair : public ibv_qp_ex {
   std::unique_ptr<Send[]> sends_;
   std::unique_ptr<ibv_sge[]> pieces_;  // of the requests, by their place in sends_
   uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0;
-  uint32_t signaled_ = 0;  // that are not completed
   uint64_t on_wire_ = 0, settled_ = 0;
   uint32_t used_units_ = 0;
   Staging staging_;

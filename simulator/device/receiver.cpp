@@ -194,9 +194,8 @@ bool QueuePair::withdrawn() const {
 }
 
 // Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been refused or
-// the queue pair is in error). A dropped message leaves no trace but in the counters: `dropped_ticks`
-// tells it from a met one.
-QueuePair::Verdict QueuePair::meet_receive(const layout::Slot&, uint64_t arrival) {
+// the queue pair is in error). Messages to drop do not come here: see drops().
+QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
   bool late = receives().empty() || receives().front().posted_ticks > arrival;
   if (!late) return Verdict::settled;
   if (withdrawn()) return Verdict::waiting;
@@ -251,7 +250,7 @@ bool QueuePair::drops(uint64_t arrival) const {
 
 QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arrival) {
   if (drops(arrival)) return drop(arrival), Verdict::settled;
-  if (meet_receive(slot, arrival) == Verdict::waiting) return Verdict::waiting;
+  if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   const Receive& receive = receives().front();
   uint32_t frame = owner_.profile().frame_bytes;
   auto frames = [frame](uint64_t bytes) { return bytes <= frame ? 1 : (bytes + frame - 1) / frame; };
@@ -302,7 +301,7 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
   if (slot.bytes != 0 && !(region = remote_region(slot, IBV_ACCESS_REMOTE_WRITE))) return forbid();
   if (immediate) {
     if (drops(arrival)) return drop(arrival), Verdict::settled;
-    if (meet_receive(slot, arrival) == Verdict::waiting) return Verdict::waiting;
+    if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   }
   if (region) {
     Pieces here;

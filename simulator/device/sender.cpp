@@ -201,7 +201,6 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
   send.failure = IBV_WC_SUCCESS;
   send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
   used_units_ += send.units;
-  signaled_ += send.signaled;
   record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
                           std::memory_order_relaxed);
   return send;
@@ -396,7 +395,6 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
   used_units_ -= send.units;
-  signaled_ -= send.signaled;
   record_.completed.store(completed_, std::memory_order_relaxed);
   owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes, status);
   if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {

@@ -336,7 +336,7 @@ void QueuePair::reset() {
   completed_ = posted_;
   start_connection();
   record_.connection.store(0, std::memory_order_release);
-  signaled_ = used_units_ = 0;
+  used_units_ = 0;
   own_receives_.clear();
   pending_.clear();
   record_.completed.store(record_.posted.load());
