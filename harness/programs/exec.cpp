@@ -80,17 +80,17 @@ class Execution {
     launch.arguments =
         arguments_of(arguments, rank, options_.ranks,
                      cluster_.spec.nodes[static_cast<size_t>(rank)].name, port_.number());
-    launch.environment = rank_environment(fabric_, rank,
-                                          {coordinator_.number(),
-                                           workplace_.file("matrix.json"),
-                                           {},
-                                           workplace_.file(fmt::format("system.{}", rank))});
-    bool alone = options_.ranks == 1;
+    launch.environment = rank_environment(
+        fabric_, rank,
+        {coordinator_.number(), workplace_.file("matrix.json"), options_.group,
+         options_.own_program ? "" : workplace_.file(fmt::format("system.{}", rank))});
+    bool alone = options_.ranks == 1 && !options_.listener;
     launch.own_group = !alone;  // alone it may read the terminal
     if (!alone) {
       std::string prefix = fmt::format("[{}] ", rank);
       launch.input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-      launch.output = mixer_.add(prefix, STDOUT_FILENO);
+      launch.output =
+          options_.listener ? mixer_.add(options_.listener) : mixer_.add(prefix, STDOUT_FILENO);
       launch.error = mixer_.add(prefix, STDERR_FILENO);
     }
     processes_.push_back(std::make_unique<Process>(launch));

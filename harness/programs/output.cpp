@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <utility>
 
 namespace railyard::harness {
 
@@ -29,27 +30,27 @@ OutputMixer::~OutputMixer() {
 }
 
 int OutputMixer::add(const std::string& prefix, int target) {
+  return add(
+      [prefix, target](const std::string& line) { write_all(target, prefix + line + "\n"); });
+}
+
+int OutputMixer::add(Listener listener) {
   int ends[2];
   if (pipe(ends) != 0) throw std::runtime_error("cannot make a pipe for a rank's output");
   fcntl(ends[0], F_SETFD, FD_CLOEXEC);
   fcntl(ends[1], F_SETFD, FD_CLOEXEC);
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  streams_.push_back({ends[0], target, prefix, ""});
+  streams_.push_back({ends[0], std::move(listener), ""});
   return ends[1];
 }
 
 void OutputMixer::write_lines(Stream& stream, bool all) {
-  std::string out;
   size_t from = 0;
   for (size_t end; (end = stream.pending.find('\n', from)) != std::string::npos; from = end + 1) {
-    out += stream.prefix + stream.pending.substr(from, end + 1 - from);
+    stream.listener(stream.pending.substr(from, end - from));
   }
   stream.pending.erase(0, from);
-  if (all && !stream.pending.empty()) {
-    out += stream.prefix + stream.pending + "\n";
-    stream.pending.clear();
-  }
-  if (!out.empty()) write_all(stream.target, out);
+  if (all && !stream.pending.empty()) stream.listener(std::exchange(stream.pending, ""));
 }
 
 void OutputMixer::take(Stream& stream) {

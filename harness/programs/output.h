@@ -1,6 +1,7 @@
 // The outputs of several ranks in one terminal, a line at a time.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ class OutputMixer {
   // The writing end of a new pipe whose lines go to `target` (a descriptor) behind `prefix`. The
   // caller closes it once the child has it.
   int add(const std::string& prefix, int target);
+  // The same for a function, which gets each line without its end.
+  using Listener = std::function<void(const std::string& line)>;
+  int add(Listener listener);
 
   // Passes on what has come; waits up to `milliseconds` for it. False once every pipe has ended.
   bool pass(int milliseconds);
@@ -23,8 +27,8 @@ class OutputMixer {
  private:
   struct Stream {
     int pipe = -1;
-    int target = -1;
-    std::string prefix, pending;
+    Listener listener;
+    std::string pending;
   };
   void take(Stream& stream);
   void write_lines(Stream& stream, bool all);

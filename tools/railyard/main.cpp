@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "railyard/bench.h"
 #include "railyard/exec.h"
 #include "railyard/guard.h"
 #include "railyard/nearest.h"
@@ -100,6 +101,29 @@ int dispatch(int argc, char** argv) {
       "start when rank 0 listens:  railyard exec -n 2 --profile connectx -- ibv_rc_pingpong "
       "{peer}");
 
+  BenchOptions bench_options;
+  CLI::App* bench_app =
+      app.add_subcommand("bench", "Latency and bandwidth of the runtime's operations");
+  bench_app->add_option("op", bench_options.operation,
+                        fmt::format("One of {}", fmt::join(bench_operations(), ", ")));
+  bench_app->add_option("-n,--ranks", bench_options.ranks, "How many ranks, one per node")
+      ->check(CLI::Range(2, 256));
+  bench_app->add_option("--profile", bench_options.profile, "Device profile");
+  bench_app->add_option("--cluster", bench_options.cluster_file, "A cluster's or scenario's file");
+  bench_app->add_option("--link", bench_options.link, "Shapes every cable, as for exec");
+  bench_app->add_option("--backend", bench_options.backend, "mesh, ring, tcp, tcp-ring or any");
+  bench_app->add_option("--dtype", bench_options.dtype, "float32, float16, bfloat16, int32, ...");
+  bench_app->add_option("--min", bench_options.least, "The smallest size");
+  bench_app->add_option("--max", bench_options.most, "The largest size");
+  bench_app->add_option("--factor", bench_options.factor, "From one size to the next")
+      ->check(CLI::Range(2, 1 << 20));
+  bench_app->add_option("--seconds", bench_options.seconds, "How long to measure each size, about")
+      ->check(CLI::Range(0.001, 60.0));
+  bench_app->add_option("--against", bench_options.against,
+                        "Measure a peer by turns and compare: mpi (over shared memory)");
+  bench_app->add_option("--rounds", bench_options.rounds, "How many turns")
+      ->check(CLI::Range(1, 100));
+
   std::vector<std::string> list_paths;
   CLI::App* list_app = app.add_subcommand("list", "List scenarios with their expected verdicts");
   list_app->add_option("paths", list_paths, "Scenario files and directories of them");
@@ -131,12 +155,14 @@ int dispatch(int argc, char** argv) {
   }
   if (*seed_option) run_command.seed = seed;
   exec_options.interrupt = &interrupted;
+  bench_options.interrupt = &interrupted;
 
   // Before there are threads and fabrics.
-  if (*run_app || *exec_app || *doctor_app) Guard::start();
+  if (*run_app || *exec_app || *bench_app || *doctor_app) Guard::start();
   listen_to_signals();
   if (*run_app) return run(run_command);
   if (*exec_app) return exec_program(exec_options);
+  if (*bench_app) return bench(bench_options);
   if (*list_app) return list(list_paths);
   if (*explain_app) return explain(verdict);
   if (*schema_app) fmt::print("{}", scenario_schema());

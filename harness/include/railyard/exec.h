@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,12 @@ struct ExecOptions {
   std::string profile = "permissive";
   std::string cluster_file;  // instead of the profile's default cluster
   std::string link;          // see parse_link(); empty: as the cluster says
+  GroupPlan group;           // of programs that make one: which backend
   std::vector<std::string> command;
+  // Takes the lines of the ranks' standard output instead of the terminal.
+  std::function<void(const std::string& line)> listener;
+  // A program of Railyard's own needs no view of the system's device files.
+  bool own_program = false;
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
 };
 
