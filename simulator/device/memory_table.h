@@ -19,11 +19,16 @@ struct Region {
   uint64_t bytes = 0;
   std::byte* base = nullptr;  // where it is
   bool window = false;        // a memory window: bound by requests
+  uint64_t sound_bytes = ~uint64_t{0};  // offsets beyond wrap around: a device that corrupts
 
   bool covers(uint64_t from, uint64_t length) const {
     return from >= address && length <= bytes && from - address <= bytes - length;
   }
-  std::byte* at(uint64_t from) const { return base + (from - address); }
+  std::byte* at(uint64_t from) const {
+    uint64_t offset = from - address;
+    if (offset >= sound_bytes) [[unlikely]] offset %= sound_bytes;
+    return base + offset;
+  }
 };
 
 // Not thread-safe: guarded by the context's lock.

@@ -133,6 +133,7 @@ class QueuePair : public ibv_qp_ex {
   int check(const ibv_send_wr& request, uint64_t* bytes) const;
   void start_connection();
   Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
+  bool stalls(const Send& latest);
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool pass(Send& send, uint64_t ticks, Passage& passage);
   ibv_wc_status collect(const ibv_send_wr& request, Pieces& pieces) const;
@@ -224,7 +225,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has
   uint64_t looked_at_peer_ = 0;
   bool peer_dead_ = false;
-  bool failing_ = false;  // a request is posted that will take the queue pair to error
+  bool failing_ = false;  // a request is posted after which nothing reaches the wire
   uint32_t stalled_polls_ = 0;
 
   // The receiver's half.

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 namespace railyard::sim {
 
@@ -15,6 +16,7 @@ struct Receive {
   uint64_t bytes;  // room in all its pieces
   uint32_t units;  // of the queue's depth
   int pieces;
+  bool spoiled = false;  // one too many, on a device that takes those and damages what meets them
 };
 
 // Depth is counted in units: a work request each, or (Thunderbolt) a frame each.
@@ -35,6 +37,7 @@ class ReceiveQueue {
   const ibv_sge* front_pieces() const { return &pieces_[(head_ & mask_) * (max_pieces_ + 1)]; }
 
   void push(const Receive& receive, const ibv_sge* pieces) {
+    if (size() > mask_) [[unlikely]] grow();
     uint64_t at = tail_++ & mask_;
     entries_[at] = receive;
     for (int i = 0; i < receive.pieces; ++i) {
@@ -52,6 +55,14 @@ class ReceiveQueue {
   }
 
  private:
+  // Only a device that takes more than fits comes here.
+  void grow() {
+    ReceiveQueue larger(static_cast<uint32_t>(2 * (mask_ + 1)), max_pieces_);
+    for (; !empty(); pop()) larger.push(front(), front_pieces());
+    larger.depth_units_ = depth_units_;
+    *this = std::move(larger);
+  }
+
   uint32_t depth_units_;
   uint32_t max_pieces_;
   uint64_t mask_;

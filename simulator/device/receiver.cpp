@@ -2,6 +2,7 @@
 // the oldest receive that was posted before it arrived; the profile says what happens when there is none.
 // All is decided by the times that messages and receives carry, whoever looks first.
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "device/context.h"
@@ -10,6 +11,7 @@
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
+#include "fabric/topology.h"
 #include "platform/cross_copy.h"
 #include "platform/doorbell.h"
 
@@ -48,6 +50,9 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
   uint64_t now = segment().now_ticks();
   uint64_t count = 0;
   int error = 0;
+  if (profile.unplugged_receive_crashes && !port_active(segment(), static_cast<int32_t>(record_.port))) {
+    raise(SIGSEGV);
+  }
   for (ibv_recv_wr* request = requests; request; request = request->next) {
     Receive receive{request->wr_id, now, 0, 1, request->num_sge};
     ibv_qp_state state = qp_base.state;
@@ -62,13 +67,15 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
     } else {
       for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
       receive.units = units_of(receive.bytes);
-      if (!own_receives_.has_room(receive.units)) error = profile.over_post_error;
+      receive.spoiled = !own_receives_.has_room(receive.units);
+      if (receive.spoiled && profile.over_post == fabric::OverPost::refuse) error = profile.over_post_error;
     }
     if (error != 0) {
       *bad = request;
       break;
     }
-    own_receives_.push(receive, request->sg_list);
+    bool swallowed = receive.spoiled && profile.over_post == fabric::OverPost::swallow;
+    if (!swallowed) own_receives_.push(receive, request->sg_list);
     owner_.attachment().trace(layout::TraceKind::post_receive, number_,
                               record_.receives_posted.load() + count, receive.bytes, 0);
     ++count;
@@ -403,7 +410,7 @@ std::optional<ibv_wc_status> QueuePair::place(const layout::Slot& slot) {
     if (error == ESRCH) return std::nullopt;
     return IBV_WC_GENERAL_ERR;
   }
-  if (slot.flags & layout::kCorrupted) here.flip_a_bit();
+  if ((slot.flags & layout::kCorrupted) || receives().front().spoiled) here.flip_a_bit();
   return IBV_WC_SUCCESS;
 }
 

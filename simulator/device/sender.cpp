@@ -173,6 +173,9 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       complete_send(send, IBV_WC_WR_FLUSH_ERR);
     } else if (failing_) {
       // It follows a request that fails, and is flushed with all that do.
+    } else if (stalls(send)) {
+      send.ready_ticks = ~uint64_t{0};
+      failing_ = true;
     } else if (local(request->opcode)) {
       send.failure = act_locally(*request);
     } else if (datagrams()) {
@@ -204,6 +207,15 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
   record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
                           std::memory_order_relaxed);
   return send;
+}
+
+// Whether the device stalls on this message because too many long ones are in flight.
+bool QueuePair::stalls(const Send& latest) {
+  uint32_t most = owner_.profile().multi_frame_in_flight;
+  if (most == 0 || latest.units == 1) [[likely]] return false;
+  uint32_t long_ones = 0;
+  for (uint64_t i = completed_; i != posted_; ++i) long_ones += send_at(i).units > 1;
+  return long_ones > most;
 }
 
 // False: the message will never arrive anywhere, or its request is wrong.

@@ -60,7 +60,9 @@ Segment Segment::create(const std::string& name, const Counts& counts, const Pro
       !segment.memory_.commit(faults, kMaxFaults * sizeof(Fault)) ||
       !segment.memory_.commit(owners, block_count * sizeof(uint32_t))) {
     platform::SharedMemory::unlink(name);
-    throw Error("no room for a simulated cluster: the file system that holds shared memory (/dev/shm) is full");
+    throw Error(
+        "no room for a simulated cluster: the file system that holds shared memory (/dev/shm) is "
+        "full");
   }
   SegmentHeader& header = segment.header();
   header.magic = kMagic;
@@ -90,7 +92,8 @@ Segment Segment::create(const std::string& name, const Counts& counts, const Pro
   header.profile = profile;
   header.topology_epoch.store(1);
   header.next_connection.store(1);
-  header.next_queue_pair.store(16);  // 0 and 1 are special queue pairs; low numbers look like mistakes
+  header.next_queue_pair.store(
+      16);  // 0 and 1 are special queue pairs; low numbers look like mistakes
   return segment;
 }
 
@@ -100,8 +103,9 @@ Segment Segment::open(const std::string& name) {
   try {
     memory = platform::SharedMemory::open(name);
   } catch (const std::system_error& error) {
-    throw refuse(error.code().value() == EACCES ? "belongs to another user"
-                                                : "there is none of that name (has its run ended?)");
+    throw refuse(error.code().value() == EACCES
+                     ? "belongs to another user"
+                     : "there is none of that name (has its run ended?)");
   }
   if (memory->bytes() < sizeof(SegmentHeader)) throw refuse("is not a fabric");
   Segment segment(name, std::move(*memory));
@@ -250,7 +254,8 @@ void Segment::reap(uint32_t index) const {
   }
   for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
     uint32_t held = owner;
-    context(i).owner.compare_exchange_strong(held, 0);
+    bool had = context(i).owner.compare_exchange_strong(held, 0);
+    if (had && profile().killed_owner_leaks) lose_context(context(i).device);
   }
   for (uint32_t i = 0; i < header().block_count; ++i) {
     if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
@@ -260,6 +265,13 @@ void Segment::reap(uint32_t index) const {
     memory_.discard(offset, kBlockBytes);
     block_owner(i).store(kUnowned, std::memory_order_release);
   }
+}
+
+// A device that a killed owner never gives back: one context fewer from now on.
+void Segment::lose_context(uint32_t index) const {
+  Limit limit = limit_of(*this, index, layout::Resource::contexts);
+  if (limit.most < 1) return;
+  device(index).limits[static_cast<size_t>(layout::Resource::contexts)].store(limit.most);
 }
 
 int Segment::reap_dead() const {

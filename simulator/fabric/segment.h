@@ -87,6 +87,7 @@ class Segment {
   void reap(uint32_t process) const;
   // Reaps every process that is found dead; returns how many.
   int reap_dead() const;
+  void lose_context(uint32_t device) const;
 
  private:
   Segment(std::string name, platform::SharedMemory memory)

@@ -53,7 +53,14 @@ int access_error(const railyard::fabric::Profile& profile, const void* address, 
       reinterpret_cast<uintptr_t>(address) % static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)) != 0) {
     return profile.region_error;
   }
-  return profile.max_region_bytes != 0 && length > profile.max_region_bytes ? EINVAL : 0;
+  if (!profile.region_local_write_alone && wanted == IBV_ACCESS_LOCAL_WRITE) return profile.region_error;
+  bool too_long = profile.max_region_bytes != 0 && length > profile.max_region_bytes;
+  return too_long && profile.at_region_limit == railyard::fabric::AtLimit::refuse ? profile.region_bytes_error : 0;
+}
+
+// How much of a region is where it should be.
+uint64_t sound_bytes(const railyard::fabric::Profile& profile) {
+  return profile.at_region_limit == railyard::fabric::AtLimit::corrupt ? profile.max_region_bytes : ~uint64_t{0};
 }
 
 ibv_mr* register_memory(ibv_pd* domain, void* address, size_t length, uint64_t iova, int access) {
@@ -68,7 +75,12 @@ ibv_mr* register_memory(ibv_pd* domain, void* address, size_t length, uint64_t i
   region->length = length;
   std::lock_guard guard(context.lock);
   region->lkey = region->rkey = context.regions.add(
-      {0, access, domain, iova, length, static_cast<std::byte*>(address)});
+      {.access = access,
+       .domain = domain,
+       .address = iova,
+       .bytes = length,
+       .base = static_cast<std::byte*>(address),
+       .sound_bytes = sound_bytes(context.profile())});
   region->handle = region->lkey;
   return region;
 }

@@ -25,18 +25,30 @@ int shown(const Context& context, Resource resource) {
   return limit.most == fabric::kNothingLeft ? 0 : limit.most != 0 ? limit.most : static_cast<int>(kUnlimited);
 }
 
+int shown_queue_pairs(const Context& context) {
+  const layout::Device& device = context.segment().device(context.device_index());
+  bool lowered = device.limits[static_cast<size_t>(Resource::queue_pairs)].load() != 0;
+  int32_t advertised = context.profile().advertised_queue_pairs;
+  return advertised != 0 && !lowered ? advertised : shown(context, Resource::queue_pairs);
+}
+
+uint64_t shown_region_bytes(const fabric::Profile& profile) {
+  if (profile.advertised_region_bytes != 0) return profile.advertised_region_bytes;
+  return profile.max_region_bytes != 0 ? profile.max_region_bytes : ~uint64_t{0};
+}
+
 ibv_device_attr attributes_of(const Context& context) {
   const fabric::Profile& profile = context.profile();
   uint64_t guid = htobe64(context.segment().device(context.device_index()).guid);
   ibv_device_attr out{};
   snprintf(out.fw_ver, sizeof out.fw_ver, "%s", profile.firmware);
   out.node_guid = out.sys_image_guid = guid;
-  out.max_mr_size = profile.max_region_bytes != 0 ? profile.max_region_bytes : ~uint64_t{0};
+  out.max_mr_size = shown_region_bytes(profile);
   out.page_size_cap = 0xfffffffffffff000;
   out.vendor_id = profile.vendor_id;
   out.vendor_part_id = profile.vendor_part_id;
   out.hw_ver = profile.hardware_version;
-  out.max_qp = shown(context, Resource::queue_pairs);
+  out.max_qp = shown_queue_pairs(context);
   out.max_qp_wr = profile.max_requests;
   out.device_cap_flags = IBV_DEVICE_CURR_QP_STATE_MOD | IBV_DEVICE_PORT_ACTIVE_EVENT |
                          IBV_DEVICE_SYS_IMAGE_GUID | IBV_DEVICE_RC_RNR_NAK_GEN;

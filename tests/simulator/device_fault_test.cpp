@@ -55,7 +55,7 @@ TEST_F(DeviceFaultTest, ALimitGoesBackToTheProfile) {
   fabric().limit(0, Resource::queue_pairs, -1);
   program([] {
     Program here;
-    EXPECT_EQ(here.device_attributes().max_qp, 10);
+    EXPECT_EQ(here.device_attributes().max_qp, 11);
   });
 }
 

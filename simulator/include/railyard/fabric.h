@@ -261,6 +261,10 @@ struct LinkModel {
   uint64_t seed = 1;
 };
 
+// How a cable between two devices of a profile was measured to behave (the profile's "link", with sources).
+// Cables do that only where they are told to: see Fabric::shape().
+LinkModel measured_link(const std::string& profile, const std::string& overrides = "");
+
 // Evidence of an operation on cables.
 struct CableChange {
   int64_t at_ns = 0;
