@@ -1,32 +1,15 @@
 // The "group" and "workload" sections.
 #include <fmt/format.h>
 
+#include <span>
+
+#include "railyard/workload.h"
 #include "scenario/sections.h"
 #include "scenario/units.h"
 
 namespace railyard::harness {
 
 namespace {
-
-const std::vector<std::string> kDtypes = {"bool",     "int8",    "int16",   "int32",    "int64",
-                                          "uint8",    "uint16",  "uint32",  "uint64",   "float16",
-                                          "bfloat16", "float32", "float64", "complex64"};
-
-struct Operation {
-  const char* name;
-  std::vector<std::string> keys;  // beside op and repeat
-};
-
-const std::vector<Operation>& operations() {
-  static const std::vector<Operation> known = {
-      {"all_sum", {"dtype", "count", "in_place", "rounded"}},
-      {"barrier", {}},
-      {"send_recv", {"from", "to", "bytes"}},
-      {"sleep", {"time", "rank"}},
-      {"compute", {"time", "rank"}},
-  };
-  return known;
-}
 
 uint64_t read_bytes(const Reader& reader) {
   if (reader.is_number()) {
@@ -40,16 +23,120 @@ uint64_t read_bytes(const Reader& reader) {
   }
 }
 
-void check_key(const Reader& entry, const std::string& key, uint64_t ranks) {
-  Reader value = entry.at(key);
-  if (key == "dtype") value.one_of(kDtypes);
-  if (key == "count") value.whole(0, uint64_t{1} << 40);
-  if (key == "bytes") read_bytes(value);
-  if (key == "time") value.duration();
-  if (key == "from" || key == "to" || key == "rank") value.whole(0, ranks - 1);
-  if ((key == "in_place" || key == "rounded") && !value.json().is_boolean()) {
-    value.fail("this is true or false");
+std::vector<std::string> list_of(std::span<const char* const> names) {
+  return {names.begin(), names.end()};
+}
+
+void check_value(const Reader& value, const Parameter& parameter, int ranks) {
+  switch (parameter.kind) {
+    case ParameterKind::whole:
+      value.whole(parameter.least, parameter.most);
+      return;
+    case ParameterKind::bytes:
+      read_bytes(value);
+      return;
+    case ParameterKind::time:
+      value.duration();
+      return;
+    case ParameterKind::rank:
+      value.whole(0, static_cast<uint64_t>(ranks) - 1);
+      return;
+    case ParameterKind::dtype:
+      value.one_of(list_of(kDtypeNames));
+      return;
+    case ParameterKind::floating:
+      value.one_of(list_of(kFloatingNames));
+      return;
+    case ParameterKind::bits: {
+      const uint64_t bits = value.whole(4, 16);
+      if (bits != 4 && bits != 8 && bits != 16) value.fail("weights have 4, 8 or 16 bits");
+      return;
+    }
+    case ParameterKind::flag:
+      if (!value.json().is_boolean()) value.fail("this is true or false");
+      return;
+    case ParameterKind::operations:
+      return;  // read as a list
   }
+}
+
+// What a whole number is, given or left out.
+uint64_t value_of(const Reader& entry, const OperationKind& kind, const std::string& name) {
+  for (const Parameter& parameter : kind.parameters) {
+    if (parameter.name != name) continue;
+    if (entry.has(name)) return entry.at(name).json().get<uint64_t>();
+    return Json::parse(parameter.otherwise).get<uint64_t>();
+  }
+  return 16;  // of "bits": not quantised
+}
+
+// What one parameter says of another, or of the number of ranks.
+void check_together(const Reader& entry, const OperationKind& kind, int ranks) {
+  const uint64_t unit = share_unit(value_of(entry, kind, "bits"));
+  for (const Parameter& parameter : kind.parameters) {
+    const std::string name = parameter.name;
+    const auto blame = [&] { return entry.has(name) ? entry.at(name) : entry; };
+    if (parameter.shared) {
+      const uint64_t value = value_of(entry, kind, name);
+      const uint64_t divisor = unit * static_cast<uint64_t>(ranks);
+      if (value % divisor != 0) {
+        blame().fail(fmt::format("{} of {} cannot be shared by {} ranks{}; take a multiple of {}",
+                                 name, value, ranks,
+                                 unit == 1 ? "" : fmt::format(" in groups of {}", unit), divisor));
+      }
+    }
+    if (parameter.kind == ParameterKind::rank && parameter.otherwise != nullptr &&
+        value_of(entry, kind, name) >= static_cast<uint64_t>(ranks)) {
+      blame().fail(fmt::format("'{}' is rank {} where it is left out; there is none among {}", name,
+                               parameter.otherwise, ranks));
+    }
+    if (parameter.no_more_than != nullptr) {
+      const uint64_t most = value_of(entry, kind, parameter.no_more_than);
+      if (value_of(entry, kind, name) > most) {
+        blame().fail(
+            fmt::format("{} is more than {}, which is {}", name, parameter.no_more_than, most));
+      }
+    }
+  }
+  if (kind.id == OperationId::send_recv &&
+      value_of(entry, kind, "from") == value_of(entry, kind, "to")) {
+    entry.fail("'from' and 'to' are the same rank; name two different ones");
+  }
+}
+
+const OperationKind& kind_of(const Reader& entry) {
+  std::vector<std::string> names;
+  for (const OperationKind& kind : kOperationKinds) names.emplace_back(kind.name);
+  const std::string name = entry.at("op").one_of(names);
+  for (const OperationKind& kind : kOperationKinds) {
+    if (kind.name == name) return kind;
+  }
+  entry.fail("no such operation");
+}
+
+OperationPlan read_operation(const Reader& entry, int ranks, bool nested) {
+  entry.members();  // an object
+  const OperationKind& kind = kind_of(entry);
+  std::vector<std::string> keys = {"op", "repeat"};
+  for (const Parameter& parameter : kind.parameters) keys.emplace_back(parameter.name);
+  entry.object(keys);
+  for (const Parameter& parameter : kind.parameters) {
+    if (parameter.required) entry.at(parameter.name);
+    if (!entry.has(parameter.name)) continue;
+    check_value(entry.at(parameter.name), parameter, ranks);
+    if (parameter.kind != ParameterKind::operations) continue;
+    if (nested)
+      entry.at("op").fail(
+          fmt::format("a {} within a list; lists hold plain operations", kind.name));
+    const auto elements = entry.at(parameter.name).elements();
+    if (elements.empty()) entry.at(parameter.name).fail("an empty list; name an operation");
+    for (const Reader& element : elements) read_operation(element, ranks, true);
+  }
+  check_together(entry, kind, ranks);
+  OperationPlan plan;
+  plan.name = kind.name;
+  if (entry.has("repeat")) plan.repeat = entry.at("repeat").whole(1, 0xffffffff);
+  return plan;
 }
 
 }  // namespace
@@ -79,23 +166,8 @@ GroupPlan read_group(const Reader& reader, const Cluster& cluster) {
 
 std::vector<OperationPlan> read_workload(const Reader& reader, int ranks) {
   std::vector<OperationPlan> plans;
-  std::vector<std::string> names;
-  for (const Operation& operation : operations()) names.push_back(operation.name);
   for (const Reader& entry : reader.elements()) {
-    entry.members();  // an object
-    OperationPlan plan;
-    plan.name = entry.at("op").one_of(names);
-    for (const Operation& operation : operations()) {
-      if (operation.name != plan.name) continue;
-      std::vector<std::string> keys = {"op", "repeat"};
-      keys.insert(keys.end(), operation.keys.begin(), operation.keys.end());
-      entry.object(keys);
-      for (const std::string& key : operation.keys) {
-        if (entry.has(key)) check_key(entry, key, static_cast<uint64_t>(ranks));
-      }
-    }
-    if (entry.has("repeat")) plan.repeat = entry.at("repeat").whole(1, 0xffffffff);
-    plans.push_back(plan);
+    plans.push_back(read_operation(entry, ranks, false));
   }
   return plans;
 }

@@ -12,6 +12,8 @@ namespace {
 
 constexpr int64_t kLargestWhole = 1 << 20;  // enough to tell elements apart
 constexpr uint64_t kBytesOperation = 1;     // keeps bytes and elements of one draw apart
+constexpr uint64_t kNumberOperation = 2;    // and numbers from both
+constexpr int kNoRank = -1;
 
 // The finaliser of MurmurHash3 (public domain).
 constexpr uint64_t mix(uint64_t x) {
@@ -187,6 +189,10 @@ void fill_bytes(const Draw& draw, int rank, uint64_t bytes, void* out) {
   const uint64_t key = key_of(draw, rank, kBytesOperation);
   auto* target = static_cast<uint8_t*>(out);
   for (uint64_t i = 0; i < bytes; ++i) target[i] = static_cast<uint8_t>(random_at(key, i) >> 56);
+}
+
+uint64_t draw_number(const Draw& draw, uint64_t index) {
+  return random_at(key_of(draw, kNoRank, kNumberOperation), index);
 }
 
 std::optional<worker::Mismatch> check_bytes(const Draw& draw, int rank, uint64_t bytes,

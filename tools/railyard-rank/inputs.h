@@ -30,6 +30,9 @@ void fill_input(const Draw& draw, ElementType type, int rank, uint64_t count, vo
 // Fills `bytes` bytes with what `rank` sends.
 void fill_bytes(const Draw& draw, int rank, uint64_t bytes, void* out);
 
+// A number by itself, the same for every rank.
+uint64_t draw_number(const Draw& draw, uint64_t index);
+
 // Holds its buffers from one check to the next.
 class SumCheck {
  public:

@@ -1,16 +1,12 @@
 // Runs a workload on a group, checks every result and keeps the record.
 #pragma once
 
-#include "railyard-rank/inputs.h"
 #include "railyard/group.h"
 #include "worker/progress.h"
 #include "worker/result.h"
 #include "worker/work.h"
 
 namespace railyard::rank {
-
-// Throws worker::BadInput for a workload that this worker cannot run, before it runs any of it.
-void check_work(const worker::Work& work);
 
 // Runs every operation in order. What has been done is in `result` also when the group throws
 // railyard::Error. Wrong data ends an operation but not the workload: the other ranks, which may

@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
-#include <charconv>
+#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
+#include <variant>
 
 namespace railyard::worker {
 namespace {
@@ -42,112 +46,129 @@ double parse_quantity(const std::string& text, const std::array<Unit, N>& units,
   throw BadInput(fmt::format("'{}' is no {}", text, what));
 }
 
-struct KindName {
-  const char* name;
-  Operation::Kind kind;
-};
-constexpr KindName kKinds[] = {
-    {"all_sum", Operation::Kind::all_sum},     {"barrier", Operation::Kind::barrier},
-    {"send_recv", Operation::Kind::send_recv}, {"sleep", Operation::Kind::sleep},
-    {"compute", Operation::Kind::compute},
-};
+using harness::OperationKind;
+using harness::Parameter;
+using harness::ParameterKind;
 
-// One object of the workload, read key by key; what is left over is unknown.
-class Reader {
- public:
-  Reader(json object, std::string place) : object_(std::move(object)), place_(std::move(place)) {
-    if (!object_.is_object()) throw BadInput(place_ + ": an operation is an object");
+// Where a parameter's value goes.
+using Field = std::variant<uint64_t Operation::*, int64_t Operation::*, int Operation::*,
+                           bool Operation::*, std::string Operation::*>;
+
+const std::map<std::string, Field>& fields() {
+  static const std::map<std::string, Field> known = {
+      {"count", &Operation::count},     {"bytes", &Operation::bytes},
+      {"time", &Operation::time_ns},    {"dtype", &Operation::dtype},
+      {"wire", &Operation::wire},       {"in_place", &Operation::in_place},
+      {"rounded", &Operation::rounded}, {"from", &Operation::from},
+      {"to", &Operation::to},           {"rank", &Operation::rank},
+      {"layers", &Operation::layers},   {"width", &Operation::width},
+      {"hidden", &Operation::hidden},   {"tokens", &Operation::tokens},
+      {"rows", &Operation::rows},       {"experts", &Operation::experts},
+      {"top_k", &Operation::top_k},     {"bits", &Operation::bits},
+      {"batch", &Operation::batch},     {"random_sizes", &Operation::random_sizes},
+  };
+  return known;
+}
+
+void check_dtype(const std::string& name, ParameterKind kind) {
+  const std::span<const char* const> known =
+      kind == ParameterKind::floating ? std::span<const char* const>(harness::kFloatingNames)
+                                      : std::span<const char* const>(harness::kDtypeNames);
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw BadInput(fmt::format("unknown element type '{}'", name));
   }
+}
 
-  template <typename T>
-  void take(const char* key, T& value) {
-    const auto found = object_.find(key);
-    if (found == object_.end()) return;
-    try {
-      if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-        if (!found->is_number_integer() || (std::is_unsigned_v<T> && found->get<int64_t>() < 0)) {
-          throw BadInput("a whole number is needed");
-        }
-      }
-      value = found->template get<T>();
-    } catch (const std::exception& error) {
-      throw BadInput(fmt::format("{}/{}: {}", place_, key, error.what()));
+template <typename T>
+void read_value(const json& value, const Parameter& parameter, int ranks, T& field) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    if (value.is_string() && parameter.kind == ParameterKind::bytes) {
+      field = static_cast<T>(parse_bytes(value.get<std::string>()));
+      return;
     }
-    object_.erase(found);
-  }
-
-  // A quantity with a unit, or a plain number.
-  template <typename T, typename Parse>
-  void take_quantity(const char* key, T& value, Parse parse) {
-    const auto found = object_.find(key);
-    if (found == object_.end()) return;
-    if (!found->is_string()) return take(key, value);
-    std::string text;
-    take(key, text);
-    try {
-      value = parse(text);
-    } catch (const BadInput& error) {
-      throw BadInput(fmt::format("{}/{}: {}", place_, key, error.what()));
+    if (value.is_string() && parameter.kind == ParameterKind::time) {
+      field = static_cast<T>(parse_time(value.get<std::string>()));
+      return;
     }
-  }
-
-  void take_rank(const char* key, int& rank, int ranks) {
-    take(key, rank);
-    if (rank >= ranks) {
-      throw BadInput(fmt::format("{}/{}: there is no rank {} among {}", place_, key, rank, ranks));
+    if (!value.is_number_integer() || (std::is_unsigned_v<T> && value.get<int64_t>() < 0)) {
+      throw BadInput("a whole number is needed");
     }
   }
-
-  void done() const {
-    if (object_.empty()) return;
-    throw BadInput(fmt::format("{}: unknown key '{}'", place_, object_.begin().key()));
+  field = value.get<T>();
+  if constexpr (std::is_same_v<T, std::string>) check_dtype(field, parameter.kind);
+  if constexpr (std::is_same_v<T, int>) {
+    if (parameter.kind == ParameterKind::rank && field >= ranks) {
+      throw BadInput(fmt::format("there is no rank {} among {}", field, ranks));
+    }
   }
+}
 
-  const std::string& place() const { return place_; }
+std::vector<Operation> read_operations(const json& list, const std::string& place, int ranks);
 
- private:
-  json object_;
-  std::string place_;
-};
+void read_parameter(const json& value, const Parameter& parameter, int ranks,
+                    const std::string& place, Operation& operation) {
+  if (parameter.kind == ParameterKind::operations) {
+    operation.operations = read_operations(value, place, ranks);
+    return;
+  }
+  try {
+    std::visit([&](auto field) { read_value(value, parameter, ranks, operation.*field); },
+               fields().at(parameter.name));
+  } catch (const std::exception& error) {
+    throw BadInput(fmt::format("{}: {}", place, error.what()));
+  }
+}
 
-Operation read_operation(const json& object, const std::string& place, int ranks) {
-  Reader reader(object, place);
+const OperationKind& kind_of(const json& object, const std::string& place) {
+  if (!object.is_object()) throw BadInput(place + ": an operation is an object");
+  const std::string name =
+      object.contains("op") && object["op"].is_string() ? object["op"].get<std::string>() : "";
+  for (const OperationKind& kind : harness::kOperationKinds) {
+    if (kind.name == name) return kind;
+  }
+  throw BadInput(fmt::format("{}/op: unknown operation '{}'", place, name));
+}
+
+Operation read_operation(json object, const std::string& place, int ranks) {
+  static constexpr Parameter kRepeat = {"repeat", ParameterKind::whole};
+  const OperationKind& kind = kind_of(object, place);
   Operation operation;
-  reader.take("op", operation.name);
-  reader.take("repeat", operation.repeat);
-  bool known = false;
-  for (const KindName& each : kKinds) {
-    if (operation.name != each.name) continue;
-    operation.kind = each.kind;
-    known = true;
+  operation.kind = kind.id;
+  operation.name = kind.name;
+  if (object.contains("repeat")) {
+    try {
+      read_value(object["repeat"], kRepeat, ranks, operation.repeat);
+    } catch (const std::exception& error) {
+      throw BadInput(fmt::format("{}/repeat: {}", place, error.what()));
+    }
   }
-  if (!known) throw BadInput(fmt::format("{}/op: unknown operation '{}'", place, operation.name));
-
-  switch (operation.kind) {
-    case Operation::Kind::all_sum:
-      reader.take("dtype", operation.dtype);
-      reader.take("count", operation.count);
-      reader.take("in_place", operation.in_place);
-      reader.take("rounded", operation.rounded);
-      break;
-    case Operation::Kind::send_recv:
-      reader.take_rank("from", operation.from, ranks);
-      reader.take_rank("to", operation.to, ranks);
-      reader.take_quantity("bytes", operation.bytes, parse_bytes);
-      if (operation.from < 0 || operation.to < 0 || operation.from == operation.to) {
-        throw BadInput(place + ": 'from' and 'to' are two different ranks");
-      }
-      break;
-    case Operation::Kind::sleep:
-    case Operation::Kind::compute:
-      reader.take_quantity("time", operation.time_ns, parse_time);
-      reader.take_rank("rank", operation.rank, ranks);
-      break;
-    case Operation::Kind::barrier:
-      break;
+  for (const Parameter& parameter : kind.parameters) {
+    const bool given = object.contains(parameter.name);
+    if (!given && parameter.otherwise == nullptr) continue;
+    const json value = given ? object[parameter.name] : json::parse(parameter.otherwise);
+    read_parameter(value, parameter, given ? ranks : INT_MAX,
+                   fmt::format("{}/{}", place, parameter.name), operation);
+    object.erase(parameter.name);
   }
-  reader.done();
+  object.erase("op");
+  object.erase("repeat");
+  if (!object.empty()) {
+    throw BadInput(fmt::format("{}: unknown key '{}'", place, object.begin().key()));
+  }
+  const bool apart = operation.from >= 0 && operation.to >= 0 && operation.from != operation.to;
+  if (kind.id == Operation::Kind::send_recv && !apart) {
+    throw BadInput(place + ": 'from' and 'to' are two different ranks");
+  }
   return operation;
+}
+
+std::vector<Operation> read_operations(const json& list, const std::string& place, int ranks) {
+  if (!list.is_array()) throw BadInput(place + ": a list of operations is needed");
+  std::vector<Operation> operations;
+  for (size_t i = 0; i < list.size(); ++i) {
+    operations.push_back(read_operation(list[i], fmt::format("{}/{}", place, i), ranks));
+  }
+  return operations;
 }
 
 }  // namespace
@@ -175,11 +196,7 @@ Work parse_work(const std::string& text, int ranks) {
   } catch (const json::exception& error) {
     throw BadInput(error.what());
   }
-  const json workload = root.value("workload", json::array());
-  if (!workload.is_array()) throw BadInput("workload: a list of operations is needed");
-  for (size_t i = 0; i < workload.size(); ++i) {
-    work.operations.push_back(read_operation(workload[i], fmt::format("workload/{}", i), ranks));
-  }
+  work.operations = read_operations(root.value("workload", json::array()), "workload", ranks);
   return work;
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "railyard/workload.h"
+
 namespace railyard::worker {
 
 // The work, the arguments or the environment make no sense; what() is one line for the user.
@@ -14,28 +16,39 @@ class BadInput : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One operation of the workload. Fields that an operation does not use keep their defaults.
+// One operation of the workload. Fields that an operation does not use keep their defaults; what
+// they mean is in harness/README.md, by their names.
 struct Operation {
-  enum class Kind { all_sum, barrier, send_recv, sleep, compute };
+  using Kind = harness::OperationId;
 
   Kind kind = Kind::barrier;
   std::string name;  // as written: "all_sum"
   uint32_t repeat = 1;
 
-  // all_sum
-  std::string dtype = "float32";
   uint64_t count = 1;  // elements
+  uint64_t bytes = 1;
+  int64_t time_ns = 0;
+  std::string dtype = "float32";
+  std::string wire;  // empty: as dtype
   bool in_place = false;
   bool rounded = false;  // inputs whose sum has to be rounded, compared with a tolerance
-
-  // send_recv
   int from = 0;
   int to = 1;
-  uint64_t bytes = 1;
-
-  // sleep, compute
-  int64_t time_ns = 0;
   int rank = -1;  // who passes the time; -1: every rank
+
+  std::vector<Operation> operations;
+  bool random_sizes = false;
+
+  // Of models.
+  uint64_t layers = 1;
+  uint64_t width = 1;
+  uint64_t hidden = 1;
+  uint64_t tokens = 1;
+  uint64_t rows = 1;
+  uint64_t experts = 1;
+  uint64_t top_k = 1;
+  uint64_t bits = 16;
+  uint64_t batch = 0;  // bytes
 };
 
 struct Work {
