@@ -33,6 +33,7 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
 void CompletionQueue::push(const ibv_wc& wc, uint64_t ticks, bool solicited) {
   if (size() >= entries_) {
     if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
+    if (!overrun_) owner_.fail_later();
     overrun_ = true;
     return;
   }

@@ -39,6 +39,11 @@ class CompletionQueue : public ibv_cq_ex {
   bool empty() const { return read_ == written_; }
   uint64_t size() const { return written_ - read_; }
   uint32_t entries() const { return entries_; }
+  // Completions since it was made.
+  uint64_t written() const { return written_; }
+  uint64_t read() const { return read_; }
+  // It lost one: whoever completes here is done for.
+  bool overrun() const { return overrun_; }
 
   // Adds one; `solicited`: it may wake who waits for solicited events only. A full queue loses it and
   // tells by an asynchronous event.

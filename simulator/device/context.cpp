@@ -151,11 +151,32 @@ Context::Duties Context::attend() {
   watch_port();
   Duties duties;
   duties.worked = progress_all();
+  if (overrun_) fail_overrun();
   for (QueuePair* pair : queue_pairs) {
     duties.timer |= pair->timer_runs();
-    duties.watch |= pair->sends_outstanding();
+    if (!pair->sends_outstanding()) continue;
+    duties.watch = true;
+    pair->look_for_death();
   }
   return duties;
+}
+
+void Context::fail_later() {
+  overrun_ = true;
+  platform::ring_bell(attachment_.record().doorbell);
+}
+
+// A queue pair whose completions nobody will ever see is in error (InfiniBand specification 11.6.3: local work
+// queue catastrophic error).
+void Context::fail_overrun() {
+  overrun_ = false;
+  auto lost = [](const CompletionQueue* queue) { return queue && queue->overrun(); };
+  for (QueuePair* pair : queue_pairs) {
+    if (!lost(pair->send_queue()) && !lost(pair->receive_queue())) continue;
+    if (pair->qp_base.state == IBV_QPS_ERR || pair->qp_base.state == IBV_QPS_RESET) continue;
+    pair->enter_error(false);
+    raise(IBV_EVENT_QP_FATAL, &pair->qp_base);
+  }
 }
 
 void Context::watch_port() {

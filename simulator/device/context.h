@@ -64,6 +64,8 @@ class Context : public verbs_context {
 
   // Queues an asynchronous event about a queue pair, a completion queue or (nullptr) the port.
   void raise(ibv_event_type type, void* element);
+  // Fails the queue pairs of overrun completion queues, as soon as nobody is working on them. Under the lock.
+  void fail_later();
   // Blocks unless the program made the descriptor non-blocking; 0, or -1 and errno.
   int get_async_event(ibv_async_event* event) const;
 
@@ -77,6 +79,7 @@ class Context : public verbs_context {
  private:
   Context(Attachment& attachment, uint32_t device, uint32_t record_index, ibv_device* face);
   void watch_port();
+  void fail_overrun();
 
   Attachment& attachment_;
   uint32_t device_;
@@ -85,6 +88,7 @@ class Context : public verbs_context {
   uint32_t topology_epoch_ = 0;
   bool port_active_ = false;
   bool failed_ = false;
+  bool overrun_ = false;  // of a completion queue, and its queue pairs do not know yet
 };
 
 }  // namespace railyard::sim

@@ -65,11 +65,13 @@ class QueuePair : public ibv_qp_ex {
   // sender.cpp. post_send() returns 0 or an errno, with the offending request in `bad`.
   int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
   // 0 if all of these can be posted, else the errno of the first that cannot.
-  int check_all(const ibv_send_wr* requests) const;
+  int check_all(const ibv_send_wr* requests);
   // Writes the completions that are due; whether there were any.
   bool progress_sends();
   bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
+  // Counts a peer out that has died and that nobody has waited for: what needs its process would wait for ever.
+  void look_for_death();
   // For so long as arrived messages of a finished sender may lie unread in its ring, a peer that is
   // alive is given time to read them. Without the lock.
   void linger();
@@ -99,6 +101,7 @@ class QueuePair : public ibv_qp_ex {
     uint64_t staging_mark;        // 0: nothing of it in the staging ring
     uint64_t staged_at;           // where in the segment a staged payload is
     uint64_t block_bytes;         // of a block of its own there; 0: it is in the ring
+    uint64_t completion;  // how many its completion queue had with its own; 0: none is written
     uint64_t digest;  // of its memory when it was posted, while memory is watched
     uint32_t bytes;
     uint32_t units;
@@ -131,6 +134,7 @@ class QueuePair : public ibv_qp_ex {
   bool peer_listens() const;
   void look_at_topology();
   int check(const ibv_send_wr& request, uint64_t* bytes) const;
+  bool has_room(uint32_t units);
   void start_connection();
   Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
   bool stalls(const Send& latest);
@@ -189,7 +193,9 @@ class QueuePair : public ibv_qp_ex {
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 
-  void flush();
+  void fail_sends();
+  void flush_sends();
+  void flush_receives();
   void reset();
   void set_state(ibv_qp_state state);
 
@@ -217,9 +223,9 @@ class QueuePair : public ibv_qp_ex {
   uint64_t send_mask_ = 0;
   std::unique_ptr<Send[]> sends_;
   std::unique_ptr<ibv_sge[]> pieces_;  // of the requests, by their place in sends_
-  uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0;
+  uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0, released_ = 0;
   uint64_t on_wire_ = 0, settled_ = 0;
-  uint32_t used_units_ = 0;
+  uint32_t used_units_ = 0;  // of requests that are not released
   Staging staging_;
   uint64_t latest_arrival_ = 0;
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has

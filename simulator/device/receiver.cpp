@@ -87,7 +87,7 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
     record_.receive_after_drop_ticks.store(now, std::memory_order_relaxed);
   }
   owner_.attachment().note_progress(now, count);
-  if (qp_base.state == IBV_QPS_ERR) flush();
+  if (qp_base.state == IBV_QPS_ERR) flush_receives();
   if (holding_) progress_receives();
   return error;
 }

@@ -139,18 +139,31 @@ int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
     bool sends = request.opcode != IBV_WR_RDMA_READ && !atomic(request.opcode);
     if (!sends || *bytes > cap_.max_inline_data) return EINVAL;
   }
-  return used_units_ + units_of(*bytes) <= cap_.max_send_wr ? 0 : profile.over_post_error;
+  return 0;
 }
 
-int QueuePair::check_all(const ibv_send_wr* requests) const {
-  uint32_t units = used_units_;
+// A request's place is free when its completion has been read, and that of an unsignaled one when a later completion
+// has: until then nothing tells the program that it is done (InfiniBand specification 10.8.5).
+bool QueuePair::has_room(uint32_t units) {
+  if (used_units_ + units <= cap_.max_send_wr) [[likely]] return true;
+  uint64_t read = send_queue()->read();
+  for (uint64_t i = released_; i != completed_; ++i) {
+    uint64_t completion = send_at(i).completion;
+    if (completion > read) break;
+    if (completion == 0) continue;
+    for (; released_ != i + 1; ++released_) used_units_ -= send_at(released_).units;
+  }
+  return used_units_ + units <= cap_.max_send_wr;
+}
+
+int QueuePair::check_all(const ibv_send_wr* requests) {
+  uint32_t units = 0;
   for (const ibv_send_wr* request = requests; request; request = request->next) {
     uint64_t bytes = 0;
     if (int error = check(*request, &bytes)) return error;
     units += units_of(bytes);
-    if (units > cap_.max_send_wr) return owner_.profile().over_post_error;
   }
-  return 0;
+  return has_room(units) ? 0 : owner_.profile().over_post_error;
 }
 
 int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
@@ -161,6 +174,7 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     uint64_t bytes = 0;
     ibv_qp_state state = qp_base.state;
     error = state < IBV_QPS_RTS ? EINVAL : check(*request, &bytes);
+    if (error == 0 && !has_room(units_of(bytes))) error = owner_.profile().over_post_error;
     if (error != 0) {
       *bad = request;
       break;
@@ -354,10 +368,7 @@ bool QueuePair::progress_sends() {
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
   uint64_t settled = datagrams() ? 0 : read_settled();
-  // On a device a request's place is free when its completion is read, so that reading late cannot
-  // overrun the completion queue; here it is free when that is written, which has to wait for room.
-  auto room = [&] { return send_queue()->size() < send_queue()->entries(); };
-  while (completed_ != posted_ && room()) {
+  while (completed_ != posted_) {
     const Send& send = send_at(completed_);
     if (!may_complete(send, settled)) {
       if (datagrams()) break;
@@ -376,7 +387,7 @@ bool QueuePair::progress_sends() {
     }
     ibv_wc_status status = outcome(send);
     complete_send(send, status);
-    if (status != IBV_WC_SUCCESS) enter_error(false);
+    if (status != IBV_WC_SUCCESS) fail_sends();
   }
   for (; reclaimed_ != completed_; ++reclaimed_) {
     Send& send = send_at(reclaimed_);
@@ -390,7 +401,10 @@ bool QueuePair::progress_sends() {
     closed_since_ = 0;
     return true;
   }
-  if (++stalled_polls_ % kStalledPolls == 0) ring_peer(true);
+  if (++stalled_polls_ % kStalledPolls == 0) {
+    ring_peer(true);
+    look_for_death();
+  }
   return false;
 }
 
@@ -406,7 +420,6 @@ ibv_wc_status QueuePair::outcome(const Send& send) {
 void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
-  used_units_ -= send.units;
   record_.completed.store(completed_, std::memory_order_relaxed);
   owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes, status);
   if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {
@@ -421,6 +434,28 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   wc.byte_len = send.bytes;
   wc.qp_num = number_;
   send_queue()->push(wc, segment().now_ticks(), false);
+  send_at(completed_ - 1).completion = send_queue()->written();
+}
+
+// The error is in a request of one's own: a reliable connection is done for, while others' receives go on (InfiniBand
+// specification 10.3.1: send queue error).
+void QueuePair::fail_sends() {
+  if (reliable()) return enter_error(false);
+  set_state(IBV_QPS_SQE);
+  flush_sends();
+}
+
+void QueuePair::look_for_death() {
+  if (reliable()) return;  // their time-outs see to it
+  uint64_t now = segment().now_ticks();
+  if (now - looked_at_peer_ < segment().ticks_in_ns(kLookAtPeerNs)) return;
+  looked_at_peer_ = now;
+  auto look = [&](const layout::QueuePair& peer) {
+    uint32_t owner = peer.owner.load(std::memory_order_acquire);
+    if (owner != 0 && !segment().alive(owner - 1)) segment().reap(owner - 1);
+  };
+  if (!datagrams()) look(peer_record());
+  if (!pending_.empty()) look(segment().queue_pair(pending_.front().receiver));
 }
 
 // Whether the time for all retries of the oldest message is over. It runs only while nobody could

@@ -136,7 +136,8 @@ QueuePair::~QueuePair() {
 const Segment& QueuePair::segment() const { return owner_.segment(); }
 
 bool QueuePair::receiving() const {
-  return qp_base.state == IBV_QPS_RTR || qp_base.state == IBV_QPS_RTS || qp_base.state == IBV_QPS_SQD;
+  return qp_base.state == IBV_QPS_RTR || qp_base.state == IBV_QPS_RTS || qp_base.state == IBV_QPS_SQD ||
+         qp_base.state == IBV_QPS_SQE;
 }
 
 // Units of a queue's depth that a message takes.
@@ -263,6 +264,7 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
       start_connection();
     }
     if (to != from) set_state(to);
+    if (from == IBV_QPS_SQE) failing_ = false;
     if (starting) {
       record_.life.store(segment().fresh_connection(),
                          std::memory_order_release);
@@ -312,12 +314,16 @@ void QueuePair::enter_error(bool tell_program) {
   record_.connection.store(0, std::memory_order_release);
   closed_since_ = 0;
   refusing_ = holding_ = false;
-  flush();
+  flush_sends();
+  flush_receives();
   if (tell_program) owner_.raise(IBV_EVENT_QP_ACCESS_ERR, &qp_base);
 }
 
-void QueuePair::flush() {
+void QueuePair::flush_sends() {
   while (completed_ != posted_) complete_send(send_at(completed_), IBV_WC_WR_FLUSH_ERR);
+}
+
+void QueuePair::flush_receives() {
   ibv_wc wc{};
   wc.status = IBV_WC_WR_FLUSH_ERR;
   wc.opcode = IBV_WC_RECV;
@@ -333,7 +339,7 @@ void QueuePair::flush() {
 void QueuePair::reset() {
   set_state(IBV_QPS_RESET);
   record_.life.store(0, std::memory_order_release);
-  completed_ = posted_;
+  completed_ = released_ = posted_;
   start_connection();
   record_.connection.store(0, std::memory_order_release);
   used_units_ = 0;

@@ -160,6 +160,14 @@ TEST_F(CompletionTest, AnOverflowIsAnAsynchronousError) {
     EXPECT_EQ(event.event_type, IBV_EVENT_CQ_ERR);
     EXPECT_EQ(event.element.cq, small.get());
     ibv_ack_async_event(&event);
+    // What completes there is never reported, so its queue pair has failed; the other one has not.
+    ASSERT_EQ(poll(&descriptor, 1, static_cast<int>(kPatience.count())), 1);
+    ASSERT_EQ(ibv_get_async_event(here.context, &event), 0);
+    EXPECT_EQ(event.event_type, IBV_EVENT_QP_FATAL);
+    EXPECT_EQ(event.element.qp, right.get());
+    ibv_ack_async_event(&event);
+    EXPECT_EQ(right.state(), IBV_QPS_ERR);
+    EXPECT_EQ(left.state(), IBV_QPS_RTS);
   });
 }
 

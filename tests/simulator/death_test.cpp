@@ -160,6 +160,46 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
   EXPECT_EQ(finish(survivor), 0);
 }
 
+// A large message stays in its sender's memory until the target has copied it. Nobody has waited for the dead target
+// yet, so the system still has its number.
+TEST_F(DeathTest, LargeUnreliableSendsToOneThatNobodyHasWaitedForEnd) {
+  cluster("connectx", 2);
+  constexpr size_t kBytes = 1 << 20;
+  pid_t survivor = start(0, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC});
+    Buffer buffer(here, kBytes);
+    pair.connect(meeting().exchange(0, pair.address()));
+    meeting().wait(2);
+    ASSERT_EQ(pair.send({buffer.all()}), 0);
+    EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+    meeting().signal(3);
+    meeting().wait(4);
+    for (uint64_t i = 0; i < 8; ++i) ASSERT_EQ(pair.send({buffer.all()}, {.id = i}), 0);
+    for (uint64_t i = 0; i < 8; ++i) EXPECT_EQ(queue.next().wr_id, i);
+    EXPECT_EQ(pair.state(), IBV_QPS_RTS) << "an unreliable sender is not told";
+  });
+  pid_t victim = start(1, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC});
+    Buffer buffer(here, kBytes);
+    pair.connect(meeting().exchange(1, pair.address()));
+    ASSERT_EQ(pair.receive({buffer.all()}), 0);
+    meeting().signal(2);
+    EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+    pause();
+  });
+  meeting().wait(3);
+  kill(victim, SIGKILL);
+  siginfo_t end{};
+  waitid(P_PID, static_cast<id_t>(victim), &end, WEXITED | WNOWAIT);
+  meeting().signal(4);
+  EXPECT_EQ(finish(survivor), 0);
+  EXPECT_TRUE(killed(finish(victim)));
+}
+
 // Both directions, small and large, sends and writes: wherever the peer is killed, the survivor
 // gets a completion for each of its requests and meets the next peer.
 TEST_F(DeathTest, APeerMayBeKilledInTheMiddleOfATransfer) {

@@ -101,6 +101,12 @@ class Model {
     ibv_qp_state state = IBV_QPS_RESET;
     bool sure = true;     // its error is not only decided but known to it
     bool broken = false;  // a completion in error was seen on the send side
+    bool failing = false;     // a request is posted that cannot but fail
+    bool revived = false;     // taken from SQE to RTS while nobody could tell whether it was in SQE
+    uint32_t silent_units = 0;  // of unsignaled requests that are done, and that no later completion has freed
+    // Whether requests are flushed that are posted now.
+    bool flushes() const { return state == IBV_QPS_ERR || state == IBV_QPS_SQE; }
+    bool receives_messages() const { return state == IBV_QPS_RTS || state == IBV_QPS_SQE; }
     EndInfo info{};
     std::deque<Send> sends;
     size_t next_send = 0;  // the first that is not decided
@@ -134,6 +140,7 @@ class Model {
   void carry_out(End& target, Send& send);
   void conclude(End& own, Send& send, ibv_wc_status status);
   void break_end(Link& link, int side);
+  void stop_sends(Link& link, int side);
   void tear(Link& link, int side, bool own, bool peers);
   void forget(Link& link, int side);
   void saw_sent(Link& link, int side, const Completion& completion);

@@ -132,6 +132,28 @@ TEST_F(ModelTest, AFullQueueRefusesAndAnEmptyOneDoesNot) {
   EXPECT_THROW(send(6), Violation);
 }
 
+TEST_F(ModelTest, APlaceIsFreeWhenACompletionIsRead) {
+  connect("connectx", IBV_QPT_RC);
+  for (uint64_t id = 1; id <= 4; ++id) receive(id);
+  for (uint64_t id = 11; id <= 14; ++id) send(id);
+  EXPECT_THROW(send(15), Violation);
+  sent(11);
+  EXPECT_THROW(send(15, Key::good, ENOMEM), Violation);
+  EXPECT_NO_THROW(send(15));
+}
+
+TEST_F(ModelTest, AnUnreliableErrorStopsSendsAndNotReceives) {
+  connect("connectx", IBV_QPT_UC);
+  send(1, Key::stale);
+  sent(1, IBV_WC_LOC_PROT_ERR);
+  model_->settled(0);
+  EXPECT_NO_THROW(model_->saw_state(0, 0, IBV_QPS_SQE));
+  EXPECT_THROW(model_->saw_state(0, 0, IBV_QPS_ERR), Violation);
+  EXPECT_NO_THROW(model_->saw_state(0, 1, IBV_QPS_RTS));
+  send(2);
+  EXPECT_THROW(sent(2), Violation);
+}
+
 TEST_F(ModelTest, TheSameSeedIsTheSamePlan) {
   Plan one = make_plan(3, 200, "permissive"), other = make_plan(3, 300, "permissive");
   ASSERT_EQ(one.connections.size(), other.connections.size());
