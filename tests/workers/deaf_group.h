@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "railyard/group.h"
@@ -27,22 +28,42 @@ class DeafGroup : public Group {
   std::unique_ptr<Group> split(int, int) override { return nullptr; }
 
   void all_sum(const void* input, void* output, size_t bytes, Dtype dtype) override {
-    note("all_sum", bytes);
-    if (bytes > 0) std::memmove(output, input, bytes);
+    keep("all_sum", input, output, bytes);
     if (spoil) spoil(output, bytes, dtype);
   }
-  void all_max(const void*, void*, size_t bytes, Dtype) override { note("all_max", bytes); }
-  void all_min(const void*, void*, size_t bytes, Dtype) override { note("all_min", bytes); }
-  void sum_scatter(const void*, void*, size_t bytes, Dtype) override { note("sum_scatter", bytes); }
-  void all_gather(const void*, void*, size_t bytes) override { note("all_gather", bytes); }
+  void all_max(const void* input, void* output, size_t bytes, Dtype) override {
+    keep("all_max", input, output, bytes);
+  }
+  void all_min(const void* input, void* output, size_t bytes, Dtype) override {
+    keep("all_min", input, output, bytes);
+  }
+  void sum_scatter(const void* input, void* output, size_t bytes, Dtype) override {
+    keep("sum_scatter", own(input, bytes), output, bytes);
+  }
+  void all_gather(const void* input, void* output, size_t bytes) override {
+    keep("all_gather", input, own(output, bytes), bytes);
+  }
   void broadcast(void*, size_t bytes, int) override { note("broadcast", bytes); }
-  void all_to_all(const void*, void*, size_t bytes) override { note("all_to_all", bytes); }
+  void all_to_all(const void* input, void* output, size_t bytes) override {
+    keep("all_to_all", own(input, bytes), own(output, bytes), bytes);
+  }
   void barrier() override { note("barrier", 0); }
   void send(const void*, size_t bytes, int) override { note("send", bytes); }
   void recv(void*, size_t bytes, int) override { note("recv", bytes); }
   void abort() override {}
 
  private:
+  template <typename Pointer>
+  Pointer own(Pointer chunks, size_t bytes) const {
+    using Byte = std::conditional_t<std::is_same_v<Pointer, void*>, char, const char>;
+    return static_cast<Byte*>(chunks) + bytes * static_cast<size_t>(rank_);
+  }
+
+  void keep(const char* call, const void* input, void* output, size_t bytes) {
+    note(call, bytes);
+    if (bytes > 0) std::memmove(output, input, bytes);
+  }
+
   void note(const char* call, size_t bytes) {
     calls.push_back(std::string(call) + " " + std::to_string(bytes));
   }

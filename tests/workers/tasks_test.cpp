@@ -48,6 +48,37 @@ const char* const kGradients = R"({"op": "gradient_averaging", "layers": 3, "wid
 const char* const kLoad = R"({"op": "model_load", "layers": 3, "bytes": "100B"})";
 const char* const kModels[] = {kTensorParallel, kQuantized, kPipeline, kExperts, kGradients, kLoad};
 
+const char* const kPlain[] = {
+    R"({"op": "all_sum", "count": 50, "dtype": "int32"})",
+    R"({"op": "all_max", "count": 50, "dtype": "complex64", "in_place": true})",
+    R"({"op": "all_min", "count": 50, "dtype": "bfloat16", "rounded": true})",
+    R"({"op": "sum_scatter", "count": 50, "dtype": "float16", "in_place": true})",
+    R"({"op": "all_gather", "bytes": 50})",
+    R"({"op": "all_gather", "bytes": 50, "in_place": true})",
+    R"({"op": "all_to_all", "bytes": 50})",
+    R"({"op": "all_to_all", "bytes": 50, "in_place": true})",
+    R"({"op": "broadcast", "bytes": 50})",
+    R"({"op": "send_recv", "bytes": 50})",
+};
+
+TEST(Plain, IsRightWithNobodyElse) {
+  for (const char* operation : kPlain) {
+    OneRank rank(operation, 0, 1);
+    const Finding finding = rank.step(2);
+    EXPECT_FALSE(finding) << operation << ": " << finding->got << " for " << finding->expected;
+    EXPECT_EQ(rank.group.calls.size(), 1u);
+  }
+}
+
+TEST(Plain, MissesWhatOtherRanksShouldHaveSent) {
+  for (const char* operation : kPlain) {
+    OneRank rank(operation, 1, 2);
+    const Finding finding = rank.step(2);
+    ASSERT_TRUE(finding) << operation;
+    EXPECT_EQ(finding->iteration, 2u);
+  }
+}
+
 TEST(Models, AreRightOnOneRank) {
   for (const char* model : kModels) {
     OneRank rank(model, 0, 1);

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace railyard::rank {
 namespace {
@@ -112,15 +114,15 @@ void fill_input(const Draw& draw, ElementType type, int rank, uint64_t count, vo
 }
 
 template <typename Codec>
-std::optional<uint64_t> SumCheck::first_wrong_exact(const Draw& draw, uint64_t components,
-                                                    const void* got) {
-  whole_.assign(components, 0);
+std::optional<uint64_t> SumCheck::first_wrong_exact(const Draw& draw, uint64_t begin,
+                                                    uint64_t count, const void* got) {
+  whole_.assign(count, 0);
   for (int rank = 0; rank < draw.ranks; ++rank) {
     const WholeNumbers<Codec> numbers(draw, rank);
-    for (uint64_t i = 0; i < components; ++i) whole_[i] += numbers.at(i);
+    for (uint64_t i = 0; i < count; ++i) whole_[i] += numbers.at(begin + i);
   }
   const auto* bits = static_cast<const typename Codec::Bits*>(got);
-  for (uint64_t i = 0; i < components; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     const typename Codec::Bits expected = Codec::encode(whole_[i]);
     if (std::memcmp(&bits[i], &expected, sizeof(expected)) != 0) return i;
   }
@@ -128,14 +130,14 @@ std::optional<uint64_t> SumCheck::first_wrong_exact(const Draw& draw, uint64_t c
 }
 
 template <typename Codec>
-std::optional<uint64_t> SumCheck::first_wrong_rounded(const Draw& draw, uint64_t components,
-                                                      const void* got) {
-  sums_.assign(components, 0);
-  magnitudes_.assign(components, 0);
+std::optional<uint64_t> SumCheck::first_wrong_rounded(const Draw& draw, uint64_t begin,
+                                                      uint64_t count, const void* got) {
+  sums_.assign(count, 0);
+  magnitudes_.assign(count, 0);
   for (int rank = 0; rank < draw.ranks; ++rank) {
     const FullNumbers<Codec> numbers(draw, rank);
-    for (uint64_t i = 0; i < components; ++i) {
-      const double value = numbers.at(i);
+    for (uint64_t i = 0; i < count; ++i) {
+      const double value = numbers.at(begin + i);
       sums_[i] += value;
       magnitudes_[i] += std::abs(value);
     }
@@ -144,7 +146,7 @@ std::optional<uint64_t> SumCheck::first_wrong_rounded(const Draw& draw, uint64_t
   // be as far off in float64.
   const double tolerance = std::ldexp(draw.ranks, 1 - Codec::precision);
   const auto* bits = static_cast<const typename Codec::Bits*>(got);
-  for (uint64_t i = 0; i < components; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     const double difference = std::abs(Codec::decode(bits[i]) - sums_[i]);
     if (!(difference <= tolerance * magnitudes_[i])) return i;  // also for what is not a number
   }
@@ -152,16 +154,17 @@ std::optional<uint64_t> SumCheck::first_wrong_rounded(const Draw& draw, uint64_t
 }
 
 std::optional<worker::Mismatch> SumCheck::check(const Draw& draw, ElementType type, uint64_t count,
-                                                const void* got) {
+                                                const void* got, uint64_t begin) {
   const size_t components = components_of(type);
   return with_codec(type, [&](auto codec) -> std::optional<worker::Mismatch> {
     using Codec = decltype(codec);
     const bool rounded = draw.rounded && Codec::precision > 0;
     const auto wrong = [&] {
       if constexpr (Codec::precision > 0) {
-        if (rounded) return first_wrong_rounded<Codec>(draw, count * components, got);
+        if (rounded)
+          return first_wrong_rounded<Codec>(draw, begin * components, count * components, got);
       }
-      return first_wrong_exact<Codec>(draw, count * components, got);
+      return first_wrong_exact<Codec>(draw, begin * components, count * components, got);
     }();
     if (!wrong) return std::nullopt;
 
@@ -193,6 +196,36 @@ void fill_bytes(const Draw& draw, int rank, uint64_t bytes, void* out) {
 
 uint64_t draw_number(const Draw& draw, uint64_t index) {
   return random_at(key_of(draw, kNoRank, kNumberOperation), index);
+}
+
+std::optional<worker::Mismatch> check_extremum(const Draw& draw, ElementType type, uint64_t count,
+                                               bool largest, const void* got) {
+  const size_t bytes = count * element_bytes(type), components = components_of(type);
+  std::vector<std::vector<std::byte>> inputs(static_cast<size_t>(draw.ranks));
+  for (int rank = 0; rank < draw.ranks; ++rank) {
+    inputs[static_cast<size_t>(rank)].resize(bytes);
+    fill_input(draw, type, rank, count, inputs[static_cast<size_t>(rank)].data());
+  }
+  return with_codec(type, [&](auto codec) -> std::optional<worker::Mismatch> {
+    using Codec = decltype(codec);
+    // Real and imaginary part, or the number and 0.
+    const auto key = [&](const void* elements, uint64_t i) {
+      const auto* bits = static_cast<const typename Codec::Bits*>(elements) + i * components;
+      return std::pair(Codec::decode(bits[0]), components == 2 ? Codec::decode(bits[1]) : 0.0);
+    };
+    for (uint64_t i = 0; i < count; ++i) {
+      const void* best = inputs[0].data();
+      for (const auto& input : inputs) {
+        const bool better =
+            largest ? key(best, i) < key(input.data(), i) : key(input.data(), i) < key(best, i);
+        if (better) best = input.data();
+      }
+      if (key(got, i) == key(best, i)) continue;
+      return worker::Mismatch{draw.iteration, i, text_of<Codec>(got, i, components),
+                              text_of<Codec>(best, i, components)};
+    }
+    return std::nullopt;
+  });
 }
 
 std::optional<worker::Mismatch> check_bytes(const Draw& draw, int rank, uint64_t bytes,

@@ -36,21 +36,29 @@ uint64_t draw_number(const Draw& draw, uint64_t index);
 // Holds its buffers from one check to the next.
 class SumCheck {
  public:
-  // The first element of `got` that is not the sum over all ranks.
+  // The first element of `got` that is not the sum over all ranks. `got` holds the `count` elements
+  // from `begin` on.
   std::optional<worker::Mismatch> check(const Draw& draw, ElementType type, uint64_t count,
-                                        const void* got);
+                                        const void* got, uint64_t begin = 0);
 
  private:
+  // `begin` and `count` in components.
   template <typename Codec>
-  std::optional<uint64_t> first_wrong_exact(const Draw& draw, uint64_t components, const void* got);
+  std::optional<uint64_t> first_wrong_exact(const Draw& draw, uint64_t begin, uint64_t count,
+                                            const void* got);
   template <typename Codec>
-  std::optional<uint64_t> first_wrong_rounded(const Draw& draw, uint64_t components,
+  std::optional<uint64_t> first_wrong_rounded(const Draw& draw, uint64_t begin, uint64_t count,
                                               const void* got);
 
   std::vector<int64_t> whole_;      // exact sums
   std::vector<double> sums_;        // rounded sums
   std::vector<double> magnitudes_;  // of what was summed
 };
+
+// The first element of `got` that is not the largest (or smallest) of all ranks', complex numbers
+// by their real, then their imaginary part.
+std::optional<worker::Mismatch> check_extremum(const Draw& draw, ElementType type, uint64_t count,
+                                               bool largest, const void* got);
 
 // The first byte of `got` that `rank` did not send.
 std::optional<worker::Mismatch> check_bytes(const Draw& draw, int rank, uint64_t bytes,

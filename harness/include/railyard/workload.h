@@ -9,6 +9,12 @@ namespace railyard::harness {
 
 enum class OperationId {
   all_sum,
+  all_max,
+  all_min,
+  sum_scatter,
+  all_gather,
+  all_to_all,
+  broadcast,
   barrier,
   send_recv,
   sleep,
@@ -55,11 +61,21 @@ namespace workload {
 
 inline constexpr uint64_t kMostLayers = 1024, kMostWidth = 65536, kMostTokens = 4096;
 
-inline constexpr Parameter kAllSum[] = {
+// all_sum, all_max, all_min, sum_scatter: `count` elements of the output.
+inline constexpr Parameter kReduction[] = {
     {"dtype", ParameterKind::dtype, R"("float32")"},
     {"count", ParameterKind::whole, "1"},
     {"in_place", ParameterKind::flag, "false"},
     {"rounded", ParameterKind::flag, "false"},
+};
+// all_gather and all_to_all: `bytes` from each rank to each.
+inline constexpr Parameter kExchange[] = {
+    {"bytes", ParameterKind::bytes, R"("1B")"},
+    {"in_place", ParameterKind::flag, "false"},
+};
+inline constexpr Parameter kBroadcast[] = {
+    {"bytes", ParameterKind::bytes, R"("1B")"},
+    {"from", ParameterKind::rank, "0"},
 };
 inline constexpr Parameter kSendRecv[] = {
     {"from", ParameterKind::rank, "0"},
@@ -123,7 +139,13 @@ struct OperationKind {
 };
 
 inline constexpr OperationKind kOperationKinds[] = {
-    {OperationId::all_sum, "all_sum", workload::kAllSum},
+    {OperationId::all_sum, "all_sum", workload::kReduction},
+    {OperationId::all_max, "all_max", workload::kReduction},
+    {OperationId::all_min, "all_min", workload::kReduction},
+    {OperationId::sum_scatter, "sum_scatter", workload::kReduction},
+    {OperationId::all_gather, "all_gather", workload::kExchange},
+    {OperationId::all_to_all, "all_to_all", workload::kExchange},
+    {OperationId::broadcast, "broadcast", workload::kBroadcast},
     {OperationId::barrier, "barrier", {}},
     {OperationId::send_recv, "send_recv", workload::kSendRecv},
     {OperationId::sleep, "sleep", workload::kTime},

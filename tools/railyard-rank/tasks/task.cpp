@@ -22,14 +22,9 @@ std::unique_ptr<Task> make_task(const worker::Operation& operation, const Draw& 
       return make_gradient_averaging(operation, draw, context);
     case Kind::model_load:
       return make_model_load(operation, context);
-    case Kind::all_sum:
-    case Kind::barrier:
-    case Kind::send_recv:
-    case Kind::sleep:
-    case Kind::compute:
-      break;
+    default:
+      return make_plain(operation, context);
   }
-  return make_plain(operation, context);
 }
 
 }  // namespace railyard::rank
