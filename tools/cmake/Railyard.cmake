@@ -17,7 +17,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
 if(RAILYARD_SANITIZE)
-  add_compile_options(-fsanitize=${RAILYARD_SANITIZE} -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${RAILYARD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${RAILYARD_SANITIZE})
   if(RAILYARD_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     add_compile_options(-Wno-tsan)  # that it does not follow fences

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Builds the tests of the simulator and of the runtime with the address and undefined-behaviour sanitizers, then
+# with the thread sanitizer, and runs them. Arguments choose: sanitize.sh thread
+# Programs, scenarios and timings are left to test.sh: what they run is the same code.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# Programs of a test are forked from it before they have threads; a report ends the program, and so the test.
+export TSAN_OPTIONS=halt_on_error=1:exitcode=66:die_after_fork=0
+
+# Runs a test binary in as many parts as there are processors.
+run() {
+  local build=$1 name=$2 part status=0 pids=()
+  for ((part = 0; part < jobs; ++part)); do
+    GTEST_TOTAL_SHARDS=$jobs GTEST_SHARD_INDEX=$part \
+      "$build/bin/$name" --gtest_brief=1 >"$build/$name.$part.log" 2>&1 &
+    pids+=($!)
+  done
+  for ((part = 0; part < jobs; ++part)); do
+    if ! wait "${pids[$part]}"; then
+      status=1
+      cat "$build/$name.$part.log"
+    else
+      grep '^\[  PASSED  \]' "$build/$name.$part.log" | sed "s/^/sanitize: $name: /"
+    fi
+  done
+  return $status
+}
+
+# sanitize NAME SANITIZERS TEST...
+sanitize() {
+  local name=$1 sanitizers=$2 build=$root/build/$1 log
+  shift 2
+  echo "sanitize: $name: configuring $build"
+  mkdir -p "$build"
+  log=$build/configure.log
+  local first=()
+  if [ ! -f "$build/CMakeCache.txt" ]; then
+    if command -v ninja >/dev/null; then first+=(-G Ninja); fi
+    if command -v ccache >/dev/null; then first+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  fi
+  if ! cmake -S "$root" -B "$build" ${first[@]+"${first[@]}"} -DRAILYARD_SANITIZE="$sanitizers" >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+  echo "sanitize: $name: compiling with $jobs jobs"
+  log=$build/build.log
+  if ! cmake --build "$build" --parallel "$jobs" --target "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+  local status=0 test
+  for test in "$@"; do run "$build" "$test" || status=1; done
+  return $status
+}
+
+tests=(railyard-fabric-tests railyard-verbs-tests railyard-runtime-tests)
+status=0
+for each in "${@:-address thread}"; do
+  for kind in $each; do
+    case $kind in
+      address) sanitize address address,undefined "${tests[@]}" || status=1 ;;
+      thread) sanitize thread thread "${tests[@]}" || status=1 ;;
+      *)
+        echo "sanitize: '$kind' is neither address nor thread" >&2
+        exit 2
+        ;;
+    esac
+  done
+done
+if [ $status -eq 0 ]; then echo "sanitize: nothing found"; fi
+exit $status
