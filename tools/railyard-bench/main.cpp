@@ -5,6 +5,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "railyard-bench/cores.h"
 #include "railyard-bench/sweep.h"
 #include "railyard-rank/element.h"
 #include "railyard/group.h"
@@ -90,10 +91,16 @@ class Runtime final : public railyard::bench::Contestant {
 int main(int argc, char** argv) {
   try {
     Sweep sweep = Sweep::from_arguments(argc, argv);
-    auto group = railyard::init(/*strict=*/true);
+    auto config = railyard::Config::from_environment();
+    if (!config) throw std::invalid_argument("start it with railyard bench");
+    railyard::bench::keep_to_core(config->rank, config->size());
+    auto group = Group::create(*config);
     Runtime runtime(*group, sweep);
     if (group->rank() == 0) std::printf("backend %s\n", group->description().c_str());
     return railyard::bench::measure(sweep, runtime) ? 0 : 3;
+  } catch (const railyard::ConfigurationError& error) {
+    std::fprintf(stderr, "railyard-bench: %s\n", error.what());
+    return 2;
   } catch (const std::invalid_argument& error) {
     std::fprintf(stderr, "railyard-bench: %s\n", error.what());
     return 2;

@@ -1,0 +1,31 @@
+#include "railyard-bench/cores.h"
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace railyard::bench {
+
+#ifdef __linux__
+
+void keep_to_core(int rank, int ranks) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) < ranks) return;
+  int nth = 0;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || nth++ != rank) continue;
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(core, &own);
+    sched_setaffinity(0, sizeof(own), &own);
+    return;
+  }
+}
+
+#else
+
+void keep_to_core(int, int) {}
+
+#endif
+
+}  // namespace railyard::bench
