@@ -4,23 +4,23 @@ namespace railyard::mesh {
 
 namespace {
 
-// Larger reductions go in two phases: each rank then combines 1/size of the elements.
-constexpr size_t kOnePhaseBytes = 32 << 10;
-
 // Moves data without looking at it.
 class Transfer : public Exchange {
  public:
-  using Exchange::Exchange;
+  // `in_place`: each piece that comes takes the place of one for the same peer, which has to go
+  // first.
+  Transfer(Engine& engine, int rank, int size, const Call& call, bool in_place)
+      : Exchange(engine, rank, size, call),
+        targets_(engine.arena(), static_cast<size_t>(size)),
+        in_place_(in_place) {}
 
   void send(Link& link, const std::byte* data) {
-    outs_.emplace_back(link, call_.tag(), std::vector<Segment>{{data, call_.bytes}});
+    outs_.add(link, call_.tag(), segments({outgoing(data, call_.bytes)}));
   }
   void receive(Link& link, std::byte* data) {
-    ins_.emplace_back(link, call_.tag(), std::vector<size_t>{call_.bytes});
-    targets_.push_back(data);
+    ins_.add(link, call_.tag(), segments({{in_place_ ? nullptr : data, call_.bytes}}));
+    targets_.add(data);
   }
-  // Each piece that comes takes the place of one for the same peer, which has to go first.
-  void swap_in_place() { in_place_ = true; }
 
   bool step() {
     pump();
@@ -31,14 +31,14 @@ class Transfer : public Exchange {
  private:
   void take(InStream& in, std::byte* target, size_t i) {
     while (const std::byte* data = in.front()) {
-      if (in_place_ && outs_[i].posted() <= in.taken()) return;
+      if (in_place_ && outs_[i].left() <= in.taken()) return;
       copy(target + in.offset(), data, in.bytes());
       in.pop();
     }
   }
 
-  std::vector<std::byte*> targets_;
-  bool in_place_ = false;
+  List<std::byte*> targets_;
+  const bool in_place_;
 };
 
 class Mesh : public Collectives {
@@ -46,18 +46,21 @@ class Mesh : public Collectives {
   Mesh(Engine& engine, int rank, int size) : engine_(engine), rank_(rank), size_(size) {}
 
   void all_reduce(const Call& call) override {
-    if (size_ == 2 || call.bytes <= kOnePhaseBytes) return sum_scatter(call);
+    lend(engine_, call.input, call.bytes);
+    if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
+    lend(engine_, call.output, call.bytes);
     TwoPhases operation(engine_, rank_, size_, call);
     engine_.run(operation);
   }
 
   void sum_scatter(const Call& call) override {
-    OnePhase operation(engine_, rank_, size_, call);
-    engine_.run(operation);
+    lend(engine_, call.input, call.bytes * static_cast<size_t>(size_));
+    one_phase(call);
   }
 
   void all_gather(const Call& call) override {
     copy(place(call, rank_), call.input, call.bytes);
+    lend(engine_, call.output, call.bytes * static_cast<size_t>(size_));
     transfer(call, [&](Transfer& operation, int peer, Link& link) {
       operation.send(link, place(call, rank_));
       operation.receive(link, place(call, peer));
@@ -65,6 +68,7 @@ class Mesh : public Collectives {
   }
 
   void broadcast(const Call& call) override {
+    lend(engine_, call.output, call.bytes);
     transfer(call, [&](Transfer& operation, int peer, Link& link) {
       if (rank_ == call.root) operation.send(link, call.output);
       if (peer == call.root) operation.receive(link, call.output);
@@ -74,14 +78,20 @@ class Mesh : public Collectives {
   void all_to_all(const Call& call) override {
     size_t own = chunk_of(rank_, size_, call.bytes).offset;
     copy(call.output + own, call.input + own, call.bytes);
+    lend(engine_, call.input, call.bytes * static_cast<size_t>(size_));
+    lend(engine_, call.output, call.bytes * static_cast<size_t>(size_));
     transfer(call, [&](Transfer& operation, int peer, Link& link) {
       operation.send(link, call.input + chunk_of(peer, size_, call.bytes).offset);
       operation.receive(link, place(call, peer));
-      if (call.input == call.output) operation.swap_in_place();
     });
   }
 
  private:
+  void one_phase(const Call& call) {
+    OnePhase operation(engine_, rank_, size_, call);
+    engine_.run(operation);
+  }
+
   std::byte* place(const Call& call, int rank) const {
     return call.output + chunk_of(rank, size_, call.bytes).offset;
   }
@@ -89,8 +99,11 @@ class Mesh : public Collectives {
   // `plan(operation, peer, link)` says what goes to and comes from each peer.
   template <typename Plan>
   void transfer(const Call& call, Plan plan) {
-    Transfer operation(engine_, rank_, size_, call);
-    for (int peer : peers(rank_, size_)) plan(operation, peer, engine_.link(peer));
+    bool in_place = call.kind == OperationKind::all_to_all && call.input == call.output;
+    Transfer operation(engine_, rank_, size_, call, in_place);
+    for (int peer = 0; peer < size_; ++peer) {
+      if (peer != rank_) plan(operation, peer, engine_.link(peer));
+    }
     engine_.run(operation);
   }
 

@@ -1,8 +1,6 @@
 // An exchange with all other ranks of a mesh at once: the frame of its collectives.
 #pragma once
 
-#include <vector>
-
 #include "collectives/collectives.h"
 #include "transport/stream.h"
 
@@ -11,10 +9,12 @@ namespace railyard::mesh {
 class Exchange {
  public:
   Exchange(Engine& engine, int rank, int size, const Call& call)
-      : engine_(engine), rank_(rank), size_(size), call_(call) {
-    outs_.reserve(static_cast<size_t>(size));
-    ins_.reserve(static_cast<size_t>(size));
-  }
+      : engine_(engine),
+        rank_(rank),
+        size_(size),
+        call_(call),
+        outs_(engine.arena(), static_cast<size_t>(size)),
+        ins_(engine.arena(), static_cast<size_t>(size)) {}
 
   const char* name() const { return railyard::name(call_.kind); }
 
@@ -37,6 +37,10 @@ class Exchange {
     }
   }
 
+  Segments segments(std::initializer_list<Segment> items) {
+    return segments_of(engine_.arena(), items);
+  }
+
   // Grants go first, so that the peers can begin with large messages.
   void pump() {
     for (InStream& in : ins_) in.pump();
@@ -55,8 +59,8 @@ class Exchange {
   Engine& engine_;
   const int rank_, size_;
   const Call call_;
-  std::vector<OutStream> outs_;  // in the order of ranks, without this one
-  std::vector<InStream> ins_;
+  List<OutStream> outs_;  // in the order of ranks, without this one
+  List<InStream> ins_;
 };
 
 }  // namespace railyard::mesh

@@ -9,9 +9,9 @@ bool Rows::row_is_here() {
   return true;
 }
 
-bool Rows::row_is_sent(uint32_t message) const {
+bool Rows::row_has_left(uint32_t message) const {
   for (const OutStream& out : outs_) {
-    if (out.posted() <= message) return false;
+    if (out.left() <= message) return false;
   }
   return true;
 }
@@ -41,15 +41,15 @@ OnePhase::OnePhase(Engine& engine, int rank, int size, const Call& call)
   own_ = share(rank);
   OperationTag tag = call.tag();
   for_each_peer([&](int peer, Link& link) {
-    outs_.emplace_back(link, tag, std::vector<Segment>{{share(peer), call.bytes}});
-    ins_.emplace_back(link, tag, std::vector<size_t>{call.bytes});
+    outs_.add(link, tag, segments({outgoing(share(peer), call.bytes)}));
+    ins_.add(link, tag, segments({{nullptr, call.bytes}}));
   });
 }
 
 bool OnePhase::step() {
   pump();
   // A row may overwrite what is to be sent, so that goes first.
-  while (!ins_[0].done() && row_is_here() && row_is_sent(ins_[0].taken())) {
+  while (!ins_[0].done() && row_is_here() && row_has_left(ins_[0].taken())) {
     size_t offset = ins_[0].offset(), bytes = ins_[0].bytes();
     combine_row(call_.output + offset, own_ + offset, bytes);
   }
@@ -57,19 +57,24 @@ bool OnePhase::step() {
 }
 
 TwoPhases::TwoPhases(Engine& engine, int rank, int size, const Call& call)
-    : Rows(engine, rank, size, call), mine_(part_of(rank, size, call.bytes, size_of(call.dtype))) {
+    : Rows(engine, rank, size, call),
+      mine_(part_of(rank, size, call.bytes, size_of(call.dtype))),
+      parts_(engine.arena(), static_cast<size_t>(size)),
+      first_messages_(engine.arena(), static_cast<size_t>(size)) {
   OperationTag tag = call.tag();
   for_each_peer([&](int peer, Link& link) {
     Part theirs = part_of(peer, size_, call.bytes, size_of(call.dtype));
-    parts_.push_back(theirs);
+    parts_.add(theirs);
     // First the peer's part to be combined there, then this rank's part as it is formed.
     uint32_t ready = link.cut().count(theirs.bytes);
-    first_messages_.push_back(ready);
-    outs_.emplace_back(link, tag,
-                       std::vector<Segment>{{call.input + theirs.offset, theirs.bytes},
-                                            {call.output + mine_.offset, mine_.bytes}},
-                       ready);
-    ins_.emplace_back(link, tag, std::vector<size_t>{mine_.bytes, theirs.bytes});
+    first_messages_.add(ready);
+    outs_.add(link, tag,
+              segments({outgoing(call.input + theirs.offset, theirs.bytes),
+                        outgoing(call.output + mine_.offset, mine_.bytes)}),
+              ready);
+    // The finished part may lie in its place at once: the peer has got this rank's share of it.
+    ins_.add(link, tag,
+             segments({{nullptr, mine_.bytes}, {call.output + theirs.offset, theirs.bytes}}));
   });
 }
 

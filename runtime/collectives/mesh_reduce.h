@@ -13,8 +13,8 @@ class Rows : public Exchange {
 
   // Whether the next message of every peer is here.
   bool row_is_here();
-  // Whether this message has gone to every peer.
-  bool row_is_sent(uint32_t message) const;
+  // Whether this message has left for every peer.
+  bool row_has_left(uint32_t message) const;
   // out = `own` and every peer's next message, which it takes, combined.
   void combine_row(std::byte* out, const std::byte* own, size_t bytes);
 
@@ -44,9 +44,9 @@ class TwoPhases : public Rows {
   void gather(InStream& in, const Part& part);
 
   Part mine_;
-  std::vector<Part> parts_;               // of the peers
-  std::vector<uint32_t> first_messages_;  // to each peer: messages of the first phase
-  uint32_t rows_ = 0;                     // messages of this rank's part that are combined
+  List<Part> parts_;               // of the peers
+  List<uint32_t> first_messages_;  // to each peer: messages of the first phase
+  uint32_t rows_ = 0;              // messages of this rank's part that are combined
 };
 
 }  // namespace railyard::mesh

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "collectives/collectives.h"
+#include "collectives/crossovers.h"
 #include "reduce/extremum.h"
 #include "reduce/reduce.h"
 
@@ -33,6 +34,12 @@ inline Part chunk_of(int index, int size, size_t bytes) {
 
 inline void copy(std::byte* to, const std::byte* from, size_t bytes) {
   if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
+}
+
+// Lends the buffer to the engine's devices if that is worth while.
+inline void lend(Engine& engine, const std::byte* data, size_t bytes) {
+  // Devices only read what is sent from; registered memory is never const.
+  if (bytes >= kLend) engine.lend(const_cast<std::byte*>(data), bytes);
 }
 
 // out = a and b combined as the call's operation says.

@@ -1,6 +1,6 @@
 #include "collectives/point_to_point.h"
 
-#include <cstring>
+#include "collectives/parts.h"
 
 namespace railyard {
 
@@ -10,7 +10,8 @@ OperationTag tag_of(size_t bytes) { return {bytes, OperationKind::point_to_point
 
 class Send {
  public:
-  Send(Link& link, const void* data, size_t bytes) : out_(link, tag_of(bytes), {{data, bytes}}) {}
+  Send(Engine& engine, Link& link, const std::byte* data, size_t bytes)
+      : out_(link, tag_of(bytes), segments_of(engine.arena(), {outgoing(data, bytes)})) {}
 
   const char* name() const { return "send"; }
   const Rail* waits_for() const { return &out_.rail(); }
@@ -25,15 +26,15 @@ class Send {
 
 class Receive {
  public:
-  Receive(Link& link, void* data, size_t bytes)
-      : in_(link, tag_of(bytes), {bytes}), data_(static_cast<std::byte*>(data)) {}
+  Receive(Engine& engine, Link& link, std::byte* data, size_t bytes)
+      : in_(link, tag_of(bytes), segments_of(engine.arena(), {{data, bytes}})), data_(data) {}
 
   const char* name() const { return "recv"; }
   const Rail* waits_for() const { return &in_.rail(); }
   bool step() {
     in_.pump();
     while (const std::byte* piece = in_.front()) {
-      if (in_.bytes() > 0) std::memcpy(data_ + in_.offset(), piece, in_.bytes());
+      copy(data_ + in_.offset(), piece, in_.bytes());
       in_.pop();
     }
     return in_.done();
@@ -47,12 +48,16 @@ class Receive {
 }  // namespace
 
 void send(Engine& engine, const void* data, size_t bytes, int destination) {
-  Send operation(engine.link(destination), data, bytes);
+  auto* bytes_at = static_cast<const std::byte*>(data);
+  lend(engine, bytes_at, bytes);
+  Send operation(engine, engine.link(destination), bytes_at, bytes);
   engine.run(operation);
 }
 
 void receive(Engine& engine, void* data, size_t bytes, int source) {
-  Receive operation(engine.link(source), data, bytes);
+  auto* bytes_at = static_cast<std::byte*>(data);
+  lend(engine, bytes_at, bytes);
+  Receive operation(engine, engine.link(source), bytes_at, bytes);
   engine.run(operation);
 }
 

@@ -12,11 +12,10 @@ class Passing : public Flow {
     bool goes_on;
   };
 
-  Passing(Engine& engine, int rank, int size, const Call& call,
-          const std::vector<Segment>& outgoing, size_t ready, std::vector<Stop> stops)
-      : Flow(engine, rank, size, call, outgoing, ready,
-             std::vector<size_t>(stops.size(), call.bytes)),
-        stops_(std::move(stops)) {}
+  Passing(Engine& engine, int rank, int size, const Call& call, const Segments& outgoing,
+          size_t ready, const List<Stop>& stops)
+      : Flow(engine, rank, size, call, outgoing, ready, coming_in(engine, call, stops)),
+        stops_(stops) {}
 
   bool step() {
     return advance([this](const std::byte* data) {
@@ -27,7 +26,13 @@ class Passing : public Flow {
   }
 
  private:
-  std::vector<Stop> stops_;
+  static Segments coming_in(Engine& engine, const Call& call, const List<Stop>& stops) {
+    Segments segments(engine.arena(), stops.size());
+    for (const Stop& stop : stops) segments.add(stop.target, call.bytes);
+    return segments;
+  }
+
+  List<Stop> stops_;
 };
 
 class Ring : public Collectives {
@@ -55,22 +60,25 @@ class Ring : public Collectives {
   void all_gather(const Call& call) override {
     auto place = [&](int rank) { return call.output + chunk_of(rank, size_, call.bytes).offset; };
     copy(place(rank_), call.input, call.bytes);
-    std::vector<Segment> outgoing;
-    std::vector<Passing::Stop> stops;
+    lend(engine_, call.output, call.bytes * static_cast<size_t>(size_));
+    auto steps = static_cast<size_t>(size_ - 1);
+    Segments outgoing(engine_.arena(), steps);
+    List<Passing::Stop> stops(engine_.arena(), steps);
     for (int step = 0; step < size_ - 1; ++step) {
-      outgoing.push_back({place(rank_ - step), call.bytes});
-      stops.push_back({place(rank_ - 1 - step), step < size_ - 2});
+      outgoing.add(place(rank_ - step), call.bytes);
+      stops.add(place(rank_ - 1 - step), step < size_ - 2);
     }
-    pass(call, outgoing, 1, std::move(stops));
+    pass(call, outgoing, 1, stops);
   }
 
   void broadcast(const Call& call) override {
+    lend(engine_, call.output, call.bytes);
     bool last = right_of(rank_, size_) == call.root;
-    std::vector<Segment> outgoing;
-    std::vector<Passing::Stop> stops;
-    if (!last) outgoing.push_back({call.output, call.bytes});
-    if (rank_ != call.root) stops.push_back({call.output, !last});
-    pass(call, outgoing, rank_ == call.root ? 1 : 0, std::move(stops));
+    Segments outgoing(engine_.arena(), 1);
+    List<Passing::Stop> stops(engine_.arena(), 1);
+    if (!last) outgoing.add(call.output, call.bytes);
+    if (rank_ != call.root) stops.add(call.output, !last);
+    pass(call, outgoing, rank_ == call.root ? 1 : 0, stops);
   }
 
   // Every chunk goes to the right until it is where it belongs. In step s come the chunks of rank
@@ -81,6 +89,9 @@ class Ring : public Collectives {
     std::byte* passing =
         scratch(call.bytes * ((count - 1) * (count - 2) / 2 + (in_place ? count : 0)));
     const std::byte* input = call.input;
+    lend(engine_, call.output, call.bytes * count);
+    lend(engine_, call.input, call.bytes * count);
+    lend(engine_, scratch_.data(), scratch_.size());
     if (in_place) {
       copy(passing, input, call.bytes * count);
       input = passing;
@@ -89,25 +100,27 @@ class Ring : public Collectives {
     size_t own = chunk_of(rank_, size_, call.bytes).offset;
     copy(call.output + own, input + own, call.bytes);
 
-    std::vector<Segment> outgoing;
-    std::vector<Passing::Stop> stops;
+    size_t pieces = count * (count - 1) / 2;
+    Segments outgoing(engine_.arena(), pieces);
+    List<Passing::Stop> stops(engine_.arena(), pieces);
     for (int hop = 1; hop < size_; ++hop) {
-      outgoing.push_back({input + chunk_of(rank_ + hop, size_, call.bytes).offset, call.bytes});
+      const std::byte* chunk = input + chunk_of(rank_ + hop, size_, call.bytes).offset;
+      outgoing.add(railyard::outgoing(chunk, call.bytes));
     }
     for (int step = 1; step < size_; ++step) {
-      stops.push_back({call.output + chunk_of(rank_ - step, size_, call.bytes).offset, false});
+      stops.add(call.output + chunk_of(rank_ - step, size_, call.bytes).offset, false);
       for (int further = step + 1; further < size_; ++further, passing += call.bytes) {
-        outgoing.push_back({passing, call.bytes});
-        stops.push_back({passing, true});
+        outgoing.add(passing, call.bytes);
+        stops.add(passing, true);
       }
     }
-    pass(call, outgoing, count - 1, std::move(stops));
+    pass(call, outgoing, count - 1, stops);
   }
 
  private:
-  void pass(const Call& call, const std::vector<Segment>& outgoing, size_t ready,
-            std::vector<Passing::Stop> stops) {
-    Passing operation(engine_, rank_, size_, call, outgoing, ready, std::move(stops));
+  void pass(const Call& call, const Segments& outgoing, size_t ready,
+            const List<Passing::Stop>& stops) {
+    Passing operation(engine_, rank_, size_, call, outgoing, ready, stops);
     engine_.run(operation);
   }
 

@@ -5,8 +5,6 @@
 // steps of an algorithm flow through one pipeline without a pause between them.
 #pragma once
 
-#include <vector>
-
 #include "collectives/collectives.h"
 #include "transport/stream.h"
 
@@ -15,8 +13,8 @@ namespace railyard::ring {
 class Flow {
  public:
   // `ready`: how many of the outgoing segments can go at once.
-  Flow(Engine& engine, int rank, int size, const Call& call, const std::vector<Segment>& outgoing,
-       size_t ready, const std::vector<size_t>& incoming)
+  Flow(Engine& engine, int rank, int size, const Call& call, const Segments& outgoing, size_t ready,
+       const Segments& incoming)
       : call_(call),
         replaces_(ready > 0),
         allowed_(messages(engine.link(right_of(rank, size)).cut(), outgoing, ready)),
@@ -41,7 +39,7 @@ class Flow {
     in_.pump();
     out_.pump();
     while (const std::byte* data = in_.front()) {
-      if (replaces_ && !out_.done() && out_.posted() <= in_.taken()) break;
+      if (replaces_ && !out_.done() && out_.left() <= in_.taken()) break;
       bool goes_on = take(data);
       in_.pop();
       if (goes_on) out_.allow(++allowed_);
@@ -57,7 +55,7 @@ class Flow {
   InStream in_;
 
  private:
-  static uint32_t messages(const Cut& cut, const std::vector<Segment>& segments, size_t ready) {
+  static uint32_t messages(const Cut& cut, const Segments& segments, size_t ready) {
     uint32_t count = 0;
     for (size_t i = 0; i < ready; ++i) count += cut.count(segments[i].bytes);
     return count;

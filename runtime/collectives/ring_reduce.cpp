@@ -4,26 +4,31 @@ namespace railyard::ring {
 
 namespace {
 
-std::vector<Segment> outgoing(const Call& call, const Part& first,
-                              const std::vector<Station>& stations) {
-  std::vector<Segment> segments{{call.input + first.offset, first.bytes}};
+Segments going_out(Engine& engine, const Call& call, const Part& first,
+                   const List<Station>& stations) {
+  Segments segments(engine.arena(), stations.size());
+  segments.add(outgoing(call.input + first.offset, first.bytes));
   for (size_t i = 0; i + 1 < stations.size(); ++i) {
-    segments.push_back({stations[i].target, stations[i].part.bytes});
+    segments.add(stations[i].target, stations[i].part.bytes);
   }
   return segments;
 }
 
-std::vector<size_t> incoming(const std::vector<Station>& stations) {
-  std::vector<size_t> bytes;
-  for (const Station& station : stations) bytes.push_back(station.part.bytes);
-  return bytes;
+// Finished parts may lie in their places at once: they are made of what this rank has sent.
+Segments coming_in(Engine& engine, const List<Station>& stations) {
+  Segments segments(engine.arena(), stations.size());
+  for (const Station& station : stations) {
+    segments.add(station.combined ? nullptr : station.target, station.part.bytes);
+  }
+  return segments;
 }
 
 }  // namespace
 
 Combining::Combining(Engine& engine, int rank, int size, const Call& call, const Part& first,
-                     const std::vector<Station>& stations)
-    : Flow(engine, rank, size, call, outgoing(call, first, stations), 1, incoming(stations)),
+                     const List<Station>& stations)
+    : Flow(engine, rank, size, call, going_out(engine, call, first, stations), 1,
+           coming_in(engine, stations)),
       stations_(stations) {}
 
 bool Combining::step() {
@@ -41,10 +46,12 @@ bool Combining::step() {
 }
 
 void reduce_parts(Engine& engine, int rank, int size, const Call& call) {
-  std::vector<Station> stations;
+  lend(engine, call.input, call.bytes);
+  lend(engine, call.output, call.bytes);
+  List<Station> stations(engine.arena(), 2 * static_cast<size_t>(size - 1));
   for (int step = 0; step < 2 * (size - 1); ++step) {
     Part part = part_of(rank - 1 - step, size, call.bytes, size_of(call.dtype));
-    stations.push_back({part, call.output + part.offset, step < size - 1});
+    stations.add(part, call.output + part.offset, step < size - 1);
   }
   Part first = part_of(rank, size, call.bytes, size_of(call.dtype));
   Combining operation(engine, rank, size, call, first, stations);
@@ -54,11 +61,13 @@ void reduce_parts(Engine& engine, int rank, int size, const Call& call) {
 void reduce_chunks(Engine& engine, int rank, int size, const Call& call,
                    std::vector<std::byte>& scratch) {
   if (size > 2 && scratch.size() < call.bytes) scratch.resize(call.bytes);
-  std::vector<Station> stations;
+  lend(engine, call.input, call.bytes * static_cast<size_t>(size));
+  lend(engine, scratch.data(), scratch.size());
+  List<Station> stations(engine.arena(), static_cast<size_t>(size - 1));
   for (int step = 0; step < size - 1; ++step) {
     bool last = step == size - 2;
-    stations.push_back(
-        {chunk_of(rank - 2 - step, size, call.bytes), last ? call.output : scratch.data()});
+    stations.add(chunk_of(rank - 2 - step, size, call.bytes), last ? call.output : scratch.data(),
+                 true);
   }
   Combining operation(engine, rank, size, call, chunk_of(rank - 1, size, call.bytes), stations);
   engine.run(operation);

@@ -18,11 +18,11 @@ struct Station {
 class Combining : public Flow {
  public:
   Combining(Engine& engine, int rank, int size, const Call& call, const Part& first,
-            const std::vector<Station>& stations);
+            const List<Station>& stations);
   bool step();
 
  private:
-  std::vector<Station> stations_;
+  List<Station> stations_;
 };
 
 // all_sum, all_max, all_min: rank r begins with part r; after size-1 steps part r+1 is complete

@@ -1,7 +1,8 @@
 /* Railyard's collectives for C.
  *
- * Functions that return int give 0, or minus one and a text in railyard_last_error(). Thread-safety,
- * blocking, and the meaning of every operation are those of railyard/group.h. Sizes are bytes. */
+ * Functions that return int give 0, or minus one and a text in railyard_last_error().
+ * Thread-safety, blocking, and the meaning of every operation are those of railyard/group.h. Sizes
+ * are bytes. */
 #ifndef RAILYARD_H
 #define RAILYARD_H
 

@@ -29,14 +29,14 @@ bool Engine::sends_pending() const {
 void Engine::drain() noexcept {
   auto end = Clock::now() + kDrain;
   try {
+    for (const Link& link : links_) {
+      for (Rail* rail : link.rails) rail->flush_sends();
+    }
     while (sends_pending() && !side_channel_.has_news() && Clock::now() < end) poll();
   } catch (const Error&) {
     // Whoever destroys a group has no use for its last words any more.
   }
 }
-
-Engine::Watch::Watch(Engine& engine, std::string operation)
-    : engine_(engine), operation_(std::move(operation)), start_(Clock::now()) {}
 
 void Engine::Watch::check(const Rail* rail) {
   SideChannel& side_channel = engine_.side_channel_;
@@ -49,6 +49,7 @@ void Engine::Watch::check(const Rail* rail) {
     throw error;
   }
   auto now = Clock::now();
+  if (start_ == Clock::time_point{}) start_ = now;
   if (now - start_ >= engine_.config_.deadline) fail_unreachable(rail);
   if (!rail) return;
   if (left_at_ == Clock::time_point{}) {

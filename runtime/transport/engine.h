@@ -8,6 +8,7 @@
 
 #include "bootstrap/side_channel.h"
 #include "railyard/config.h"
+#include "transport/arena.h"
 #include "transport/link.h"
 
 namespace railyard {
@@ -22,16 +23,23 @@ class Engine {
   // By rank; the rails of a rank that is no peer are empty.
   Link& link(int rank) { return links_[static_cast<size_t>(rank)]; }
 
+  // What the operation about to run keeps about itself.
+  Arena& arena() { return arena_; }
+
+  // A buffer of the caller's that large messages may be sent from and received into until the end
+  // of the next run().
+  virtual void lend(std::byte*, size_t) {}
+
   // Moves messages and calls `operation.step()`, which does what has become possible and returns
   // whether all is done. Throws the first of: an error of a rail, news of another rank's failure,
   // the deadline.
   template <typename Operation>
   void run(Operation& operation) {
+    Finish finish{*this};
     Watch watch(*this, operation.name());
-    for (uint32_t round = 1;; ++round) {
-      poll();
-      if (operation.step()) return;
+    for (uint32_t round = 1; !operation.step(); ++round) {
       if (round % kRoundsBetweenChecks == 0) watch.check(operation.waits_for());
+      poll();
     }
   }
 
@@ -44,6 +52,8 @@ class Engine {
 
   // Takes what has come and posts what can go.
   virtual void poll() = 0;
+  // No buffer is lent any more.
+  virtual void take_back() {}
 
   const Config& config_;
   SideChannel& side_channel_;
@@ -53,7 +63,7 @@ class Engine {
   // Notices when an operation waits for something that will not come.
   class Watch {
    public:
-    Watch(Engine& engine, std::string operation);
+    Watch(Engine& engine, const char* operation) : engine_(engine), operation_(operation) {}
     // `rail` is what the operation waits for, null for none in particular.
     void check(const Rail* rail);
 
@@ -62,12 +72,24 @@ class Engine {
     [[noreturn]] void fail_left(const Rail& rail) const;
 
     Engine& engine_;
-    std::string operation_;
-    std::chrono::steady_clock::time_point start_, left_at_{};
+    const char* operation_;
+    // Of the first check: short operations never read the clock.
+    std::chrono::steady_clock::time_point start_{}, left_at_{};
+  };
+
+  // However an operation ends.
+  struct Finish {
+    Engine& engine;
+    ~Finish() {
+      engine.take_back();
+      engine.arena_.reset();
+    }
   };
 
   static constexpr uint32_t kRoundsBetweenChecks = 64;
   bool sends_pending() const;
+
+  Arena arena_;
 };
 
 }  // namespace railyard

@@ -45,15 +45,17 @@ struct OperationTag {
 std::string to_string(const OperationTag& tag);
 
 enum class MessageKind : uint32_t {
-  data = 0x52594431,     // a piece of a stream
-  control = 0x52594332,  // credits and grants alone
+  data = 0x52594431,          // a piece of a stream
+  control = 0x52594332,       // credits and grants alone; what its sender expects, if anything
+  announcement = 0x52594133,  // what its sender will send, before the first large message of it
 };
 
 // All counters are totals since the start and wrap around.
 struct alignas(64) MessageHeader {
   MessageKind kind = MessageKind::control;
   uint32_t payload_bytes = 0;
-  uint32_t stream = 0;   // data: the sender's streams to this peer so far; control: those from it
+  // The sender's streams to this peer so far; in a control message: those from it.
+  uint32_t stream = 0;
   uint32_t message = 0;  // place in the stream
   OperationTag tag;
   uint32_t credits = 0;  // small messages of the receiver's that this sender has made room for

@@ -10,6 +10,15 @@
 
 namespace railyard {
 
+// A message that has come. The header is null where none travels with it: over RDMA large messages
+// are payload alone, because the grant for each says what it is.
+struct Arrival {
+  const MessageHeader* header = nullptr;
+  const std::byte* payload = nullptr;  // null: nothing has come
+
+  explicit operator bool() const { return payload != nullptr; }
+};
+
 class Rail {
  public:
   struct Place {
@@ -29,26 +38,35 @@ class Rail {
   VerbPlace place() const { return {device(), place_.peer, place_.index}; }
   const Cut& cut() const { return cut_; }
 
-  // Takes the message, or returns false when there is no room for it now.
-  virtual bool send(MessageHeader header, const std::byte* payload, bool large) = 0;
-  // What the peer last said to receive, when it said so in a control message.
-  virtual const std::optional<MessageHeader>& peer_expects() const = 0;
+  // Takes the message, or returns false when there is no room for it now. The payload has been
+  // copied then, unless oldest_in_place() says otherwise.
+  virtual bool send(const MessageHeader& header, const std::byte* payload, bool large) = 0;
+  // The number of the first large message whose payload is still being read where it lies.
+  virtual std::optional<uint32_t> oldest_in_place() const = 0;
+  // Tells the peer what will come, for its checks; false when there is no room for it now.
+  virtual bool announce(const MessageHeader& header) = 0;
+  // What the peer last said to receive, and to send.
+  const std::optional<MessageHeader>& peer_expects() const { return peer_expects_; }
+  const std::optional<MessageHeader>& peer_announces() const { return peer_announces_; }
 
   // Large messages need a receive of their size; whether one can be posted now.
   virtual bool can_grant() const = 0;
-  virtual void grant(size_t message_bytes) = 0;
+  // Posts it. The payload goes straight to `target`, if the rail can do that.
+  virtual void grant(size_t payload_bytes, std::byte* target) = 0;
   // Tells the peer of grants it may be waiting for. `expected` describes the stream they are for.
   virtual void tell_grants(const MessageHeader& expected) = 0;
-  // The next message, its payload behind it; null when it is not here yet. It stays where it is
-  // until pop(), or until the engine polls.
-  virtual const MessageHeader* front(bool large) const = 0;
+  // The next message, if it is here. It stays where it is until pop(), or until the engine polls.
+  virtual Arrival front(bool large) const = 0;
   virtual void pop(bool large) = 0;
 
+  // Whether something that was sent may still be here, and a try to learn when it has left.
   virtual bool sends_pending() const = 0;
+  virtual void flush_sends() = 0;
 
  protected:
   Place place_;
   Cut cut_;
+  std::optional<MessageHeader> peer_expects_, peer_announces_;
 };
 
 }  // namespace railyard

@@ -2,16 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace railyard {
 
 namespace {
-
-std::vector<size_t> sizes(const std::vector<Segment>& segments) {
-  std::vector<size_t> bytes;
-  bytes.reserve(segments.size());
-  for (const Segment& segment : segments) bytes.push_back(segment.bytes);
-  return bytes;
-}
 
 [[noreturn]] void fail_mismatch(const Rail& rail, const OperationTag& here,
                                 const OperationTag& there, const std::string& detail) {
@@ -24,17 +19,14 @@ std::vector<size_t> sizes(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-OutStream::OutStream(Link& link, const OperationTag& tag, const std::vector<Segment>& segments,
+OutStream::OutStream(Link& link, const OperationTag& tag, const Segments& segments,
                      uint32_t allowed_messages)
     : link_(&link),
       tag_(tag),
       stream_(link.outgoing_streams++),
-      cursor_(link.cut(), sizes(segments)),
-      allowed_(allowed_messages) {
-  data_.reserve(segments.size());
-  for (const Segment& segment : segments)
-    data_.push_back(static_cast<const std::byte*>(segment.data));
-}
+      cursor_(link.cut(), segments),
+      allowed_(allowed_messages),
+      announced_(cursor_.done() || !cursor_.large()) {}
 
 void OutStream::check_peer() const {
   for (const Rail* rail : link_->rails) {
@@ -45,22 +37,36 @@ void OutStream::check_peer() const {
   }
 }
 
+MessageHeader OutStream::header() const {
+  MessageHeader header;
+  header.kind = MessageKind::data;
+  header.stream = stream_;
+  header.tag = tag_;
+  return header;
+}
+
 void OutStream::pump() {
   check_peer();
-  while (!done() && cursor_.message() < allowed_) {
-    MessageHeader header;
-    header.kind = MessageKind::data;
-    header.payload_bytes = static_cast<uint32_t>(cursor_.bytes());
-    header.stream = stream_;
-    header.message = cursor_.message();
-    header.tag = tag_;
-    Rail& rail = link_->rail_of(header.message);
-    if (!rail.send(header, data_[cursor_.segment()] + cursor_.offset(), cursor_.large())) return;
+  if (cursor_.done()) return;
+  if (!announced_ && !(announced_ = link_->rails.front()->announce(header()))) return;
+  while (!cursor_.done() && cursor_.message() < allowed_) {
+    MessageHeader message = header();
+    message.payload_bytes = static_cast<uint32_t>(cursor_.bytes());
+    message.message = cursor_.message();
+    if (!link_->rail_of(message.message).send(message, cursor_.data(), cursor_.large())) return;
     cursor_.advance();
   }
 }
 
-InStream::InStream(Link& link, const OperationTag& tag, const std::vector<size_t>& segments)
+uint32_t OutStream::left() const {
+  uint32_t left = cursor_.message();
+  for (const Rail* rail : link_->rails) {
+    if (auto oldest = rail->oldest_in_place()) left = std::min(left, *oldest);
+  }
+  return left;
+}
+
+InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments)
     : link_(&link),
       tag_(tag),
       stream_(link.incoming_streams++),
@@ -73,7 +79,7 @@ void InStream::pump() {
     if (ahead_.large()) {
       Rail& rail = link_->rail_of(ahead_.message());
       if (!rail.can_grant()) break;
-      rail.grant(kHeaderBytes + ahead_.bytes());
+      rail.grant(ahead_.bytes(), ahead_.data());
     }
     ahead_.advance();
   }
@@ -97,19 +103,27 @@ void InStream::check(const MessageHeader& header) const {
                   cursor_.bytes()));
 }
 
+// A peer that does something else may send large messages where a small one is waited for, and the
+// other way round. (Small ones of this stream may be here too, ahead of the large ones before
+// them.)
+void InStream::check_announcement() const {
+  auto check_tag = [&](const MessageHeader& other) {
+    if (other.stream == stream_ && other.tag != tag_) fail_mismatch(rail(), tag_, other.tag, "");
+  };
+  if (const auto& other = link_->rails.front()->peer_announces()) check_tag(*other);
+  if (!cursor_.large()) return;
+  if (Arrival other = rail().front(false); other && other.header) check_tag(*other.header);
+}
+
 const std::byte* InStream::front() {
   if (done()) return nullptr;
-  const MessageHeader* header = rail().front(cursor_.large());
-  if (!header && cursor_.large()) {
-    // A peer that does something else sends small messages where a large one is waited for. (Those
-    // of this stream may be here too, ahead of the large ones before them.)
-    const MessageHeader* other = rail().front(false);
-    if (other && other->stream == stream_ && other->tag != tag_)
-      fail_mismatch(rail(), tag_, other->tag, "");
+  Arrival arrival = rail().front(cursor_.large());
+  if (!arrival) {
+    check_announcement();
+    return nullptr;
   }
-  if (!header) return nullptr;
-  check(*header);
-  return reinterpret_cast<const std::byte*>(header) + kHeaderBytes;
+  if (arrival.header) check(*arrival.header);
+  return arrival.payload;
 }
 
 void InStream::pop() {

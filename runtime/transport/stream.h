@@ -3,42 +3,60 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
+#include <initializer_list>
 
+#include "transport/arena.h"
 #include "transport/link.h"
 
 namespace railyard {
 
+// A piece of what a stream carries.
+struct Segment {
+  // Outgoing: the data. Incoming: where they are to lie in the end, if they may be put there before
+  // anything else happens to them; null if they are to be handed over somewhere else.
+  std::byte* data = nullptr;
+  size_t bytes = 0;
+};
+using Segments = List<Segment>;
+
+inline Segment outgoing(const std::byte* data, size_t bytes) {
+  return {const_cast<std::byte*>(data), bytes};
+}
+inline Segments segments_of(Arena& arena, std::initializer_list<Segment> items) {
+  Segments segments(arena, items.size());
+  for (const Segment& item : items) segments.add(item);
+  return segments;
+}
+
 // Walks over the messages of a list of segments.
 class Cursor {
  public:
-  Cursor(const Cut& cut, std::vector<size_t> segments)
-      : cut_(cut), segments_(std::move(segments)) {}
+  Cursor(const Cut& cut, const Segments& segments) : cut_(cut), segments_(segments) {}
 
   bool done() const { return segment_ == segments_.size(); }
   size_t segment() const { return segment_; }
   size_t offset() const { return offset_; }  // in the segment
   uint32_t message() const { return message_; }
-  size_t bytes() const { return cut_.next(segments_[segment_] - offset_); }
-  bool large() const { return cut_.is_large(segments_[segment_] - offset_); }
+  size_t bytes() const { return cut_.next(segments_[segment_].bytes - offset_); }
+  bool large() const { return cut_.is_large(segments_[segment_].bytes - offset_); }
+  // Where the message's data lie or go; null where the segment has no place.
+  std::byte* data() const {
+    std::byte* data = segments_[segment_].data;
+    return data ? data + offset_ : nullptr;
+  }
   void advance() {
     offset_ += bytes();
     ++message_;
-    if (offset_ < segments_[segment_]) return;
+    if (offset_ < segments_[segment_].bytes) return;
     ++segment_;
     offset_ = 0;
   }
 
  private:
   Cut cut_;
-  std::vector<size_t> segments_;
+  Segments segments_;
   size_t segment_ = 0, offset_ = 0;
   uint32_t message_ = 0;
-};
-
-struct Segment {
-  const void* data = nullptr;
-  size_t bytes = 0;
 };
 
 // Posts the messages of its segments as fast as the rails take them, but not before they may go:
@@ -47,38 +65,40 @@ class OutStream {
  public:
   static constexpr uint32_t kAll = ~uint32_t{0};
 
-  OutStream(Link& link, const OperationTag& tag, const std::vector<Segment>& segments,
+  OutStream(Link& link, const OperationTag& tag, const Segments& segments,
             uint32_t allowed_messages = kAll);
 
   // The first `messages` messages may go.
   void allow(uint32_t messages) { allowed_ = messages; }
   // Posts what it can. Throws Error when the peer expects something else.
   void pump();
-  uint32_t posted() const { return cursor_.message(); }
-  bool done() const { return cursor_.done(); }
+  // How many messages have been read from where their data lie: that may be overwritten.
+  uint32_t left() const;
+  bool done() const { return cursor_.done() && left() == cursor_.message(); }
   // The rail of the next message.
   const Rail& rail() const { return link_->rail_of(cursor_.message()); }
 
  private:
+  MessageHeader header() const;
   void check_peer() const;
 
   Link* link_;
   OperationTag tag_;
   uint32_t stream_;
-  std::vector<const std::byte*> data_;
   Cursor cursor_;
   uint32_t allowed_;
+  bool announced_;  // or nothing to announce
 };
 
 // Takes the messages of its segments in order, and posts receives for the large ones ahead of time.
 class InStream {
  public:
-  InStream(Link& link, const OperationTag& tag, const std::vector<size_t>& segments);
+  InStream(Link& link, const OperationTag& tag, const Segments& segments);
 
   // Posts receives for what comes next and tells the peer.
   void pump();
-  // The payload of the next message, null when it is not there yet. Throws Error when the peer
-  // sends something else than is expected.
+  // The payload of the next message, null when it is not there yet. It may lie where its segment
+  // wanted it. Throws Error when the peer sends something else than is expected.
   const std::byte* front();
   // Gives the message's memory back.
   void pop();
@@ -93,6 +113,7 @@ class InStream {
 
  private:
   void check(const MessageHeader& header) const;
+  void check_announcement() const;
 
   Link* link_;
   OperationTag tag_;

@@ -29,7 +29,7 @@ TcpRail::TcpRail(Place place, Socket socket)
   cut_ = Cut{kLargePayload};
 }
 
-bool TcpRail::send(MessageHeader header, const std::byte* payload, bool) {
+bool TcpRail::send(const MessageHeader& header, const std::byte* payload, bool) {
   size_t bytes = stride(header);
   if (outgoing_.room() < bytes) flush();
   if (outgoing_.room() < bytes) return false;
@@ -74,10 +74,11 @@ bool TcpRail::move() {
   return fill() || sent;
 }
 
-const MessageHeader* TcpRail::front(bool) const {
-  if (incoming_.bytes() < kHeaderBytes) return nullptr;
+Arrival TcpRail::front(bool) const {
+  if (incoming_.bytes() < kHeaderBytes) return {};
   const auto* header = reinterpret_cast<const MessageHeader*>(incoming_.begin());
-  return incoming_.bytes() < stride(*header) ? nullptr : header;
+  if (incoming_.bytes() < stride(*header)) return {};
+  return {header, incoming_.begin() + kHeaderBytes};
 }
 
 void TcpRail::pop(bool) {

@@ -18,14 +18,17 @@ class TcpRail final : public Rail {
 
   const std::string& device() const override { return device_; }
 
-  bool send(MessageHeader header, const std::byte* payload, bool large) override;
-  const std::optional<MessageHeader>& peer_expects() const override { return peer_expects_; }
+  bool send(const MessageHeader& header, const std::byte* payload, bool large) override;
+  std::optional<uint32_t> oldest_in_place() const override { return std::nullopt; }
+  // Nothing waits for a grant, and every message has its header.
+  bool announce(const MessageHeader&) override { return true; }
   bool can_grant() const override { return true; }
-  void grant(size_t) override {}
+  void grant(size_t, std::byte*) override {}
   void tell_grants(const MessageHeader&) override {}
-  const MessageHeader* front(bool large) const override;
+  Arrival front(bool large) const override;
   void pop(bool large) override;
   bool sends_pending() const override { return !closed_ && outgoing_.bytes() > 0; }
+  void flush_sends() override { flush(); }
 
   // Reads and writes what the system takes and has; returns whether that was anything.
   bool move();
@@ -63,7 +66,6 @@ class TcpRail final : public Rail {
 
   Socket socket_;
   const std::string device_ = "tcp";
-  std::optional<MessageHeader> peer_expects_;  // never: nothing waits for a grant
   Buffer outgoing_, incoming_;
   bool closed_ = false;
   int error_number_ = 0;

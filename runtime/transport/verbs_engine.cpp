@@ -53,12 +53,13 @@ void VerbsEngine::open(const std::vector<int>& peers, int rails) {
     auto entries = static_cast<int>(wanted.size() * 2 * (plan.small_slots + plan.large_slots));
     port.completions = std::make_unique<CompletionQueue>(port.device, entries + 1);
     port.slab = std::make_unique<Slab>(port.device, wanted.size() * plan.bytes());
+    port.lent = std::make_unique<LentMemory>(port.device);
     Transport transport = QueuePair::choose_transport(port.device, *port.completions);
     std::byte* memory = port.slab->data();
     for (const Wanted& rail : wanted) {
       VerbsRail::Place place{static_cast<int>(rails_.size()), rail.peer, rail.index};
       rails_.push_back(std::make_unique<VerbsRail>(place, port.device, *port.completions, transport,
-                                                   plan, memory, port.slab->key()));
+                                                   plan, memory, port.slab->key(), *port.lent));
       memory += plan.bytes();
     }
   }
@@ -110,7 +111,7 @@ void VerbsEngine::connect() {
                 fmt::format("bootstrap: the ranks' addresses cannot be read: {}", error.what()),
                 fields_of("bootstrap", {}));
   }
-  Cut cut{addresses.large_bytes > kHeaderBytes ? addresses.large_bytes - kHeaderBytes : 0};
+  Cut cut{addresses.large_bytes};
   for (const auto& rail : rails_) {
     const auto& offered = addresses.to_me[static_cast<size_t>(rail->peer())];
     auto index = static_cast<size_t>(rail->index());
@@ -134,14 +135,22 @@ void VerbsEngine::poll() {
   }
 }
 
+void VerbsEngine::lend(std::byte* data, size_t bytes) {
+  for (Port& port : ports_) port.lent->lend(data, bytes);
+}
+
+void VerbsEngine::take_back() {
+  for (Port& port : ports_) port.lent->take_back();
+}
+
 void VerbsEngine::take(const ibv_wc& completion) {
-  VerbsRail& rail = *rails_[completion.wr_id >> 2];
+  VerbsRail& rail = *rails_[static_cast<size_t>(VerbsRail::rail_of(completion.wr_id))];
   if (completion.status != IBV_WC_SUCCESS) {
     // Credits that cross a peer's goodbye find nobody; a stream that needs the peer notices itself.
     if (side_channel_.has_left(rail.peer())) return;
     fail_completion(completion, rail);
   }
-  rail.complete(static_cast<Slot>(completion.wr_id & 3));
+  rail.complete(completion.wr_id);
 }
 
 void VerbsEngine::fail_completion(const ibv_wc& completion, const Rail& rail) {

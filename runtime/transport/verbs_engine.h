@@ -24,6 +24,7 @@ class VerbsEngine final : public Engine {
     std::shared_ptr<Device> device;
     std::unique_ptr<CompletionQueue> completions;
     std::unique_ptr<Slab> slab;
+    std::unique_ptr<LentMemory> lent;
   };
   struct Addresses {
     size_t large_bytes = ~size_t{0};              // the least that any rank takes
@@ -33,6 +34,8 @@ class VerbsEngine final : public Engine {
   void open(const std::vector<int>& peers, int rails);
   Addresses read_addresses(const std::vector<std::string>& all) const;
   void poll() override;
+  void lend(std::byte* data, size_t bytes) override;
+  void take_back() override;
   void take(const ibv_wc& completion);
   [[noreturn]] void fail_completion(const ibv_wc& completion, const Rail& rail);
 

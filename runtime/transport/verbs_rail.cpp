@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstring>
+#include <new>
 
 #include "bootstrap/wire.h"
 
@@ -72,18 +73,25 @@ RailAddress RailAddress::unpack(const std::string& bytes) {
 }
 
 VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
-                     Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key)
+                     Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key,
+                     const LentMemory& lent)
     : Rail(position),
       device_(std::move(device)),
       transport_(transport),
       key_(key),
+      lent_(lent),
       small_slots_(plan.small_slots),
       large_slots_(plan.large_slots),
       large_bytes_(plan.large_bytes),
       small_receives_at_(memory),
       small_sends_at_(small_receives_at_ + small_slots_ * kSmallBytes),
       large_receives_at_(small_sends_at_ + small_slots_ * kSmallBytes),
-      large_sends_at_(large_receives_at_ + large_slots_ * large_bytes_) {
+      large_sends_at_(large_receives_at_ + large_slots_ * large_bytes_),
+      large_sends_(std::max(large_slots_, 1u)),
+      small_free_(small_slots_),
+      small_posted_(small_slots_),
+      small_arrived_(small_slots_),
+      large_receives_(std::max(large_slots_, 1u)) {
   VerbPlace where = place();
   auto ask = [&](uint32_t depth) {
     depth = std::min(depth, device_->max_depth());
@@ -134,89 +142,130 @@ void VerbsRail::connect(const RailAddress& peer, const Cut& cut) {
   small_->connect(peer.small);
   if (large_ && cut_.large_payload > 0) large_->connect(peer.large);
   // Not earlier: Thunderbolt devices take receives in state RTS only.
-  for (uint32_t slot = 0; slot < small_slots_; ++slot) post_small_receive(slot);
+  for (uint32_t slot = 0; slot < small_slots_; ++slot) small_free_.push(slot);
+  post_small_receives();
   credits_ = peer.small_slots;
 }
 
-void VerbsRail::post_small_receive(uint32_t slot) {
-  small_->post_receive(id(Slot::small_receive), small_receive_slot(slot), kSmallBytes, key_);
-  small_posted_.push_back(slot);
+void VerbsRail::post_small_receives() {
+  while (!small_free_.empty()) {
+    uint32_t slot = small_free_.pop();
+    small_->add_receive(id(Slot::small_receive), small_receive_slot(slot), kSmallBytes, key_);
+    small_posted_.push(slot);
+  }
+  small_->post_receives();
 }
 
-bool VerbsRail::send(MessageHeader header, const std::byte* payload, bool large) {
-  if (large) {
-    if (large_granted_ == large_sent_ || large_sends_ == large_slots_) return false;
-  } else {
-    if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
-  }
-  post(header, payload, large);
+bool VerbsRail::send(const MessageHeader& header, const std::byte* payload, bool large) {
+  if (large) return send_large(header, payload);
+  if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
+  send_small(header, payload);
   return true;
 }
 
-bool VerbsRail::send_control(const MessageHeader& header) {
+bool VerbsRail::announce(const MessageHeader& header) {
+  if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
+  MessageHeader announcement = header;
+  announcement.kind = MessageKind::announcement;
+  send_small(announcement, nullptr);
+  return true;
+}
+
+bool VerbsRail::send_control(const MessageHeader& header, bool signaled) {
   if (credits_ == 0 || small_sends_ == small_slots_) return false;
-  post(header, nullptr, false);
+  send_small(header, nullptr, signaled);
   return true;
 }
 
-void VerbsRail::post(MessageHeader header, const std::byte* payload, bool large) {
-  header.credits = small_released_;
-  header.grants = large_posted_;
-  std::byte* slot = large ? large_send_slot(large_sent_) : small_send_slot(small_sent_);
-  std::memcpy(slot, &header, kHeaderBytes);
+// The credit for a message comes back when it has been read, but the queue pair forgets it only
+// when a completion says so: one in so many is enough.
+void VerbsRail::send_small(const MessageHeader& header, const std::byte* payload, bool signaled) {
+  std::byte* slot = small_send_slot(small_sent_);
+  auto& sent = *new (slot) MessageHeader(header);
+  sent.credits = small_released_;
   if (header.payload_bytes > 0) std::memcpy(slot + kHeaderBytes, payload, header.payload_bytes);
-  size_t bytes = kHeaderBytes + header.payload_bytes;
-  if (large) {
-    large_->post_send(id(Slot::large_send), slot, bytes, key_);
-    ++large_sent_;
-    ++large_sends_;
-  } else {
-    small_->post_send(id(Slot::small_send), slot, bytes, key_);
-    --credits_;
-    ++small_sent_;
-    ++small_sends_;
-  }
-  credits_told_ = header.credits;
-  grants_told_ = header.grants;
+  credits_told_ = small_released_;
+  ++small_unsignaled_;
+  signaled = signaled || small_unsignaled_ >= small_slots_ / 2;
+  small_->post_send(id(Slot::small_send, small_unsignaled_), slot,
+                    kHeaderBytes + header.payload_bytes, key_, signaled);
+  if (signaled) small_unsignaled_ = 0;
+  --credits_;
+  ++small_sent_;
+  ++small_sends_;
 }
 
-void VerbsRail::grant(size_t message_bytes) {
-  large_->post_receive(id(Slot::large_receive), large_receive_slot(large_posted_), message_bytes,
-                       key_);
+// Grants are for the stream that the peer has named with them.
+bool VerbsRail::send_large(const MessageHeader& header, const std::byte* payload) {
+  if (large_granted_ == large_sent_ || large_sends_.size() == large_slots_) return false;
+  if (!peer_expects_ || peer_expects_->stream != header.stream) return false;
+  size_t bytes = header.payload_bytes;
+  auto lent_key = lent_.key(payload, bytes);
+  if (!lent_key) {
+    std::byte* slot = large_send_slot(large_sent_);
+    std::memcpy(slot, payload, bytes);
+    payload = slot;
+  }
+  large_->post_send(id(Slot::large_send), payload, bytes, lent_key.value_or(key_), true);
+  large_sends_.push({header.message, lent_key.has_value()});
+  ++large_sent_;
+  return true;
+}
+
+std::optional<uint32_t> VerbsRail::oldest_in_place() const {
+  for (uint32_t i = 0; i < large_sends_.size(); ++i) {
+    if (large_sends_[i].in_place) return large_sends_[i].message;
+  }
+  return std::nullopt;
+}
+
+void VerbsRail::flush_sends() {
+  if (small_unsignaled_ > 0) send_control({}, true);
+}
+
+void VerbsRail::grant(size_t payload_bytes, std::byte* target) {
+  std::optional<uint32_t> lent_key;
+  if (target) lent_key = lent_.key(target, payload_bytes);
+  if (!lent_key) target = large_receive_slot(large_posted_);
+  large_->add_receive(id(Slot::large_receive), target, payload_bytes, lent_key.value_or(key_));
+  large_->post_receives();
+  large_receives_.push(target);
   ++large_posted_;
 }
 
 void VerbsRail::tell_grants(const MessageHeader& expected) {
   uint32_t untold = large_posted_ - grants_told_;
   if (untold == 0) return;
-  // The peer still has work: the next message to it will carry the news.
+  // The peer still has work.
   uint32_t in_hand = grants_told_ - large_arrived_;
   if (in_hand > large_slots_ / 2) return;
-  send_control(expected);
+  MessageHeader news = expected;
+  news.grants = large_posted_;
+  if (send_control(news)) grants_told_ = large_posted_;
 }
 
-const MessageHeader* VerbsRail::front(bool large) const {
+Arrival VerbsRail::front(bool large) const {
   if (large) {
-    if (large_arrived_ == large_read_) return nullptr;
-    return reinterpret_cast<const MessageHeader*>(large_receive_slot(large_read_));
+    if (large_arrived_ == large_read_) return {};
+    return {nullptr, large_receives_.front()};
   }
-  if (small_arrived_.empty()) return nullptr;
-  return reinterpret_cast<const MessageHeader*>(small_receive_slot(small_arrived_.front()));
+  if (small_arrived_.empty()) return {};
+  std::byte* slot = small_receive_slot(small_arrived_.front());
+  return {reinterpret_cast<const MessageHeader*>(slot), slot + kHeaderBytes};
 }
 
 void VerbsRail::pop(bool large) {
-  if (large) {
-    ++large_read_;
-    return;
-  }
-  uint32_t slot = small_arrived_.front();
-  small_arrived_.pop_front();
-  release_small(slot);
+  if (!large) return release_small(small_arrived_.pop());
+  large_receives_.pop();
+  ++large_read_;
 }
 
+// Several receives at once cost little more than one.
 void VerbsRail::release_small(uint32_t slot) {
-  post_small_receive(slot);
-  ++small_released_;
+  small_free_.push(slot);
+  if (small_free_.size() < small_slots_ / 4) return;
+  small_released_ += small_free_.size();
+  post_small_receives();
   tell_credits();
 }
 
@@ -224,43 +273,43 @@ void VerbsRail::tell_credits() {
   if (small_released_ - credits_told_ >= small_slots_ / 2) send_control({});
 }
 
-void VerbsRail::complete(Slot slot) {
-  switch (slot) {
+void VerbsRail::complete(uint64_t request) {
+  switch (slot_of(request)) {
     case Slot::small_send:
-      --small_sends_;
+      small_sends_ -= static_cast<uint32_t>(request >> 32);
       tell_credits();  // there may have been no slot for it
       return;
     case Slot::large_send:
-      --large_sends_;
+      large_sends_.pop();
       return;
     case Slot::large_receive:
-      read_header(*reinterpret_cast<const MessageHeader*>(large_receive_slot(large_arrived_)));
       ++large_arrived_;
       return;
     case Slot::small_receive:
-      break;
+      return complete_small_receive();
   }
-  uint32_t arrived = small_posted_.front();
-  small_posted_.pop_front();
-  const auto& header = *reinterpret_cast<const MessageHeader*>(small_receive_slot(arrived));
+}
+
+void VerbsRail::complete_small_receive() {
+  uint32_t slot = small_posted_.pop();
+  const auto& header = *reinterpret_cast<const MessageHeader*>(small_receive_slot(slot));
   read_header(header);
-  if (header.kind == MessageKind::data) {
-    small_arrived_.push_back(arrived);
-    return;
+  if (header.kind == MessageKind::data) return small_arrived_.push(slot);
+  if (header.kind == MessageKind::announcement) {
+    peer_announces_ = header;
+  } else if (header.tag.kind != OperationKind::none) {
+    peer_expects_ = header;
+    large_granted_ = header.grants;
   }
-  if (header.tag.kind != OperationKind::none) peer_expects_ = header;
-  release_small(arrived);
+  release_small(slot);
 }
 
 void VerbsRail::read_header(const MessageHeader& header) {
-  // Large and small messages may overtake each other, and then the older totals say nothing new.
-  auto newer = [](uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) > 0; };
-  if (newer(header.credits, credits_seen_)) {
-    credits_ += header.credits - credits_seen_;
-    credits_seen_ = header.credits;
-    tell_credits();  // there may have been no credit for it
-  }
-  if (newer(header.grants, large_granted_)) large_granted_ = header.grants;
+  uint32_t more = header.credits - credits_seen_;
+  if (more == 0) return;
+  credits_ += more;
+  credits_seen_ = header.credits;
+  tell_credits();  // there may have been no credit for it
 }
 
 }  // namespace railyard

@@ -2,21 +2,23 @@
 // one for large ones, and the accounts that keep every message from being sent before its receive
 // is posted.
 //
-// Small messages are one frame each. Their receives are posted once at the start and again as soon
-// as a message has been read; the sender holds a credit for each. Large messages have exactly the
-// size that both sides compute from the call. Their receives are posted when the receiver knows
-// what comes next; the sender gets a grant for each. Credits and grants travel in the header of
-// every message, or in a control message when there is no other to send. The last few credits are
-// kept for control messages, so that two ranks that both send can always tell each other that there
-// is room again.
+// Small messages are one frame each. Their receives are posted once at the start and again, a few
+// at a time, when messages have been read; the sender holds a credit for each. Large messages are
+// payload alone, of exactly the size that both sides compute from the call, sent from and received
+// into the caller's memory where it is lent to the device, else through the slab. Their receives
+// are posted when the receiver knows what comes next; the sender gets a grant for each, in a
+// control message that says for which stream. Credits travel in the header of every small message,
+// or in a control message when there is no other to send. The last few credits are kept for control
+// messages, so that two ranks that both send can always tell each other that there is room again.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "transport/rail.h"
+#include "transport/ring_queue.h"
+#include "verbs/lent_memory.h"
 #include "verbs/queue_pair.h"
 #include "verbs/slab.h"
 
@@ -26,7 +28,7 @@ namespace railyard {
 struct SlotPlan {
   uint32_t small_slots = 0;
   uint32_t large_slots = 0;
-  size_t large_bytes = 0;  // with the header; 0: no large messages
+  size_t large_bytes = 0;  // 0: no large messages
 
   size_t bytes() const { return 2 * (small_slots * kSmallBytes + large_slots * large_bytes); }
   // Fits a process's rails into a few MiB, whatever their number.
@@ -51,7 +53,8 @@ class VerbsRail final : public Rail {
  public:
   // `memory` is this rail's part of the slab, plan.bytes() long. Throws Error.
   VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
-            Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key);
+            Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key,
+            const LentMemory& lent);
 
   const std::string& device() const override { return device_->name(); }
   RailAddress address() const;
@@ -60,25 +63,37 @@ class VerbsRail final : public Rail {
   // here.
   void connect(const RailAddress& peer, const Cut& cut);
 
-  // Copies the payload and posts it; false when there is no credit, grant or slot now.
-  bool send(MessageHeader header, const std::byte* payload, bool large) override;
-  const std::optional<MessageHeader>& peer_expects() const override { return peer_expects_; }
+  // False when there is no credit, grant or slot now.
+  bool send(const MessageHeader& header, const std::byte* payload, bool large) override;
+  std::optional<uint32_t> oldest_in_place() const override;
+  bool announce(const MessageHeader& header) override;
 
   bool can_grant() const override { return large_posted_ - large_read_ < large_slots_; }
-  void grant(size_t message_bytes) override;
-  const MessageHeader* front(bool large) const override;
+  void grant(size_t payload_bytes, std::byte* target) override;
+  Arrival front(bool large) const override;
   void pop(bool large) override;
   void tell_grants(const MessageHeader& expected) override;
 
-  // A request of this kind has completed; the requests of one kind do so in order.
-  void complete(Slot slot);
-  bool sends_pending() const override { return small_sends_ > 0 || large_sends_ > 0; }
+  // What a request's id says: whose it is, what kind, and how many sends its completion vouches
+  // for.
+  static int rail_of(uint64_t id) { return static_cast<int>(id >> 2 & 0x3fffffff); }
+  static Slot slot_of(uint64_t id) { return static_cast<Slot>(id & 3); }
+  // A request has completed; the requests of one kind do so in order.
+  void complete(uint64_t id);
+  bool sends_pending() const override { return small_sends_ > 0 || !large_sends_.empty(); }
+  void flush_sends() override;
 
  private:
   static constexpr uint32_t kControlCredits = 2;
 
-  uint64_t id(Slot slot) const {
-    return static_cast<uint64_t>(place_.id) << 2 | static_cast<uint64_t>(slot);
+  struct LargeSend {
+    uint32_t message = 0;
+    bool in_place = false;
+  };
+
+  uint64_t id(Slot slot, uint32_t sends = 1) const {
+    return static_cast<uint64_t>(sends) << 32 | static_cast<uint64_t>(place_.id) << 2 |
+           static_cast<uint64_t>(slot);
   }
   std::byte* small_send_slot(uint32_t i) const {
     return small_sends_at_ + (i % small_slots_) * kSmallBytes;
@@ -91,32 +106,36 @@ class VerbsRail final : public Rail {
     return large_receives_at_ + (i % large_slots_) * large_bytes_;
   }
 
-  void post_small_receive(uint32_t slot);
+  void post_small_receives();
   void release_small(uint32_t slot);
   void tell_credits();
-  bool send_control(const MessageHeader& header);
-  void post(MessageHeader header, const std::byte* payload, bool large);
+  bool send_control(const MessageHeader& header, bool signaled = false);
+  void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
+  bool send_large(const MessageHeader& header, const std::byte* payload);
+  void complete_small_receive();
   void read_header(const MessageHeader& header);
 
   std::shared_ptr<Device> device_;
   Transport transport_;
   uint32_t key_;
+  const LentMemory& lent_;
   uint32_t small_slots_, large_slots_;
   size_t large_bytes_;
   std::byte *small_receives_at_, *small_sends_at_, *large_receives_at_, *large_sends_at_;
   std::optional<QueuePair> small_, large_;
 
-  std::optional<MessageHeader> peer_expects_;
-
   // Sending: totals. A send slot is free again when its completion has come; they come in order.
   uint32_t credits_ = 0;  // small messages that may be sent now
   uint32_t credits_seen_ = 0;
-  uint32_t small_sent_ = 0, small_sends_ = 0;  // posted; posted and not complete
-  uint32_t large_granted_ = 0, large_sent_ = 0, large_sends_ = 0;
+  uint32_t small_sent_ = 0, small_sends_ = 0;  // posted; posted and not known to be complete
+  uint32_t small_unsignaled_ = 0;              // since the last one with a completion
+  uint32_t large_granted_ = 0, large_sent_ = 0;
+  RingQueue<LargeSend> large_sends_;  // posted and not complete
 
-  // Receiving: slots in the order of their receives, then of the messages in them.
-  std::deque<uint32_t> small_posted_, small_arrived_;
+  // Receiving: slots that are free, in the order of their receives, and of the messages in them.
+  RingQueue<uint32_t> small_free_, small_posted_, small_arrived_;
   uint32_t small_released_ = 0, credits_told_ = 0;
+  RingQueue<std::byte*> large_receives_;  // where the messages that are granted and not read go
   uint32_t large_posted_ = 0, large_arrived_ = 0, large_read_ = 0, grants_told_ = 0;
 };
 

@@ -147,27 +147,37 @@ void QueuePair::connect(const QueuePairAddress& peer) {
   modify(attributes, mask, "RTS");
 }
 
-void QueuePair::post_send(uint64_t id, const std::byte* data, size_t bytes, uint32_t key) {
+void QueuePair::post_send(uint64_t id, const std::byte* data, size_t bytes, uint32_t key,
+                          bool signaled) {
   ibv_sge piece{reinterpret_cast<uint64_t>(data), static_cast<uint32_t>(bytes), key};
   ibv_send_wr request{};
   request.wr_id = id;
   request.sg_list = &piece;
   request.num_sge = 1;
   request.opcode = IBV_WR_SEND;
-  request.send_flags = IBV_SEND_SIGNALED;
+  if (signaled) request.send_flags = IBV_SEND_SIGNALED;
   ibv_send_wr* bad = nullptr;
   int error = errno_of(pair_->context->ops.post_send(pair_, &request, &bad));
   if (error) throw verb_error(ErrorCode::device, "ibv_post_send", error, place_);
 }
 
-void QueuePair::post_receive(uint64_t id, std::byte* data, size_t bytes, uint32_t key) {
-  ibv_sge piece{reinterpret_cast<uint64_t>(data), static_cast<uint32_t>(bytes), key};
-  ibv_recv_wr request{};
+void QueuePair::add_receive(uint64_t id, std::byte* data, size_t bytes, uint32_t key) {
+  if (receives_ == kReceivesAtOnce) post_receives();
+  pieces_[receives_] = {reinterpret_cast<uint64_t>(data), static_cast<uint32_t>(bytes), key};
+  ibv_recv_wr& request = requests_[receives_];
+  request = {};
   request.wr_id = id;
-  request.sg_list = &piece;
+  request.sg_list = &pieces_[receives_];
   request.num_sge = 1;
+  if (receives_ > 0) requests_[receives_ - 1].next = &request;
+  ++receives_;
+}
+
+void QueuePair::post_receives() {
+  if (receives_ == 0) return;
+  receives_ = 0;
   ibv_recv_wr* bad = nullptr;
-  int error = errno_of(pair_->context->ops.post_recv(pair_, &request, &bad));
+  int error = errno_of(pair_->context->ops.post_recv(pair_, requests_, &bad));
   if (error) throw verb_error(ErrorCode::device, "ibv_post_recv", error, place_);
 }
 

@@ -48,9 +48,11 @@ class QueuePair {
   // INIT to RTS. Throws Error (peer_unreachable when the address does not answer).
   void connect(const QueuePairAddress& peer);
 
-  // One piece of registered memory each. Every send is signalled. Throw Error.
-  void post_send(uint64_t id, const std::byte* data, size_t bytes, uint32_t key);
-  void post_receive(uint64_t id, std::byte* data, size_t bytes, uint32_t key);
+  // One piece of registered memory each. Throw Error.
+  void post_send(uint64_t id, const std::byte* data, size_t bytes, uint32_t key, bool signaled);
+  // Receives are posted several at a time: here, or when there are too many to keep.
+  void add_receive(uint64_t id, std::byte* data, size_t bytes, uint32_t key);
+  void post_receives();
 
  private:
   void read_granted();
@@ -62,6 +64,11 @@ class QueuePair {
   ibv_qp* pair_ = nullptr;
   QueueDepth granted_;
   uint32_t first_packet_ = 0;
+
+  static constexpr size_t kReceivesAtOnce = 8;
+  ibv_recv_wr requests_[kReceivesAtOnce];
+  ibv_sge pieces_[kReceivesAtOnce];
+  size_t receives_ = 0;  // added and not posted
 };
 
 }  // namespace railyard

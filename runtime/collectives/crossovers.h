@@ -1,0 +1,18 @@
+// Where one way of doing an operation becomes faster than another, in bytes. Measured with
+// `railyard bench` on the simulator; README.md has the figures.
+#pragma once
+
+#include <cstddef>
+
+namespace railyard {
+
+// A mesh of three or more combines larger arrays in two phases, where each rank does its share of
+// the sum and sends it to all. (Two ranks exchange what they have at any size: half the steps for
+// the same number of bytes.)
+inline constexpr size_t kMeshOnePhase = 32 << 10;
+
+// Buffers from here on are lent to the device for the time of an operation; smaller ones are copied
+// through the slab.
+inline constexpr size_t kLend = 64 << 10;
+
+}  // namespace railyard
