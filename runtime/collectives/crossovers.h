@@ -1,15 +1,21 @@
-// Where one way of doing an operation becomes faster than another, in bytes. Measured with
-// `railyard bench` on the simulator; README.md has the figures.
+// Where one way of doing an operation becomes faster than another. Measured with `railyard bench`
+// on the simulator; README.md has the figures.
 #pragma once
 
 #include <cstddef>
 
+#include "transport/message.h"
+
 namespace railyard {
+
+// A mesh of 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size) exchanges with
+// one rank each instead of one with all.
+inline constexpr size_t kMeshDoubling = kSmallRun;
 
 // A mesh of three or more combines larger arrays in two phases, where each rank does its share of
 // the sum and sends it to all. (Two ranks exchange what they have at any size: half the steps for
 // the same number of bytes.)
-inline constexpr size_t kMeshOnePhase = 32 << 10;
+inline constexpr size_t kMeshOnePhase = kSmallPayload;
 
 // Buffers from here on are lent to the device for the time of an operation; smaller ones are copied
 // through the slab.

@@ -1,3 +1,4 @@
+#include "collectives/mesh_doubling.h"
 #include "collectives/mesh_reduce.h"
 
 namespace railyard::mesh {
@@ -46,6 +47,11 @@ class Mesh : public Collectives {
   Mesh(Engine& engine, int rank, int size) : engine_(engine), rank_(rank), size_(size) {}
 
   void all_reduce(const Call& call) override {
+    if (call.bytes <= kMeshDoubling && Doubling::fits(size_)) {
+      lend(engine_, call.output, call.bytes);
+      Doubling operation(engine_, rank_, size_, call);
+      return engine_.run(operation);
+    }
     lend(engine_, call.input, call.bytes);
     if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
     lend(engine_, call.output, call.bytes);

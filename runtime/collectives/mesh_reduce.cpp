@@ -39,6 +39,9 @@ OnePhase::OnePhase(Engine& engine, int rank, int size, const Call& call)
     return call.input + (scatter ? chunk_of(peer, size_, call.bytes).offset : 0);
   };
   own_ = share(rank);
+  // The output is one of the shares, or lies elsewhere.
+  const std::byte* end = call.input + call.bytes * static_cast<size_t>(scatter ? size : 1);
+  overwrites_ = call.output >= call.input && call.output < end;
   OperationTag tag = call.tag();
   for_each_peer([&](int peer, Link& link) {
     outs_.add(link, tag, segments({outgoing(share(peer), call.bytes)}));
@@ -48,8 +51,7 @@ OnePhase::OnePhase(Engine& engine, int rank, int size, const Call& call)
 
 bool OnePhase::step() {
   pump();
-  // A row may overwrite what is to be sent, so that goes first.
-  while (!ins_[0].done() && row_is_here() && row_has_left(ins_[0].taken())) {
+  while (!ins_[0].done() && row_is_here() && !(overwrites_ && !row_has_left(ins_[0].taken()))) {
     size_t offset = ins_[0].offset(), bytes = ins_[0].bytes();
     combine_row(call_.output + offset, own_ + offset, bytes);
   }

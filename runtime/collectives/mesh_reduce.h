@@ -31,6 +31,7 @@ class OnePhase : public Rows {
 
  private:
   const std::byte* own_;
+  bool overwrites_;  // what is to be sent
 };
 
 // Each rank combines one part (reduce-scatter) and sends it to all (all-gather).

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bootstrap/side_channel.h"
@@ -39,9 +40,12 @@ class Engine {
     Watch watch(*this, operation.name());
     for (uint32_t round = 1; !operation.step(); ++round) {
       if (round % kRoundsBetweenChecks == 0) watch.check(operation.waits_for());
-      poll();
+      if (!poll() && crowded_) std::this_thread::yield();
     }
   }
+
+  // There are more ranks than processors here: who waits lets others go on.
+  void set_crowded() { crowded_ = true; }
 
   // Before destruction: waits, half a second at most, until what was sent has left.
   void drain() noexcept;
@@ -50,8 +54,8 @@ class Engine {
   Engine(const Config& config, SideChannel& side_channel)
       : config_(config), side_channel_(side_channel), links_(static_cast<size_t>(config.size())) {}
 
-  // Takes what has come and posts what can go.
-  virtual void poll() = 0;
+  // Takes what has come and posts what can go; returns whether that was anything.
+  virtual bool poll() = 0;
   // No buffer is lent any more.
   virtual void take_back() {}
 
@@ -90,6 +94,7 @@ class Engine {
   bool sends_pending() const;
 
   Arena arena_;
+  bool crowded_ = false;
 };
 
 }  // namespace railyard

@@ -41,8 +41,10 @@ class Rail {
   // Takes the message, or returns false when there is no room for it now. The payload has been
   // copied then, unless oldest_in_place() says otherwise.
   virtual bool send(const MessageHeader& header, const std::byte* payload, bool large) = 0;
-  // The number of the first large message whose payload is still being read where it lies.
-  virtual std::optional<uint32_t> oldest_in_place() const = 0;
+  // The number of the first large message whose payload is still being read where it lies; kNone if
+  // there is no such message.
+  static constexpr uint32_t kNone = ~uint32_t{0};
+  uint32_t oldest_in_place() const { return oldest_in_place_; }
   // Tells the peer what will come, for its checks; false when there is no room for it now.
   virtual bool announce(const MessageHeader& header) = 0;
   // What the peer last said to receive, and to send.
@@ -54,7 +56,8 @@ class Rail {
   // Posts it. The payload goes straight to `target`, if the rail can do that.
   virtual void grant(size_t payload_bytes, std::byte* target) = 0;
   // Tells the peer of grants it may be waiting for. `expected` describes the stream they are for.
-  virtual void tell_grants(const MessageHeader& expected) = 0;
+  // Returns whether it knows of all.
+  virtual bool tell_grants(const MessageHeader& expected) = 0;
   // The next message, if it is here. It stays where it is until pop(), or until the engine polls.
   virtual Arrival front(bool large) const = 0;
   virtual void pop(bool large) = 0;
@@ -67,6 +70,7 @@ class Rail {
   Place place_;
   Cut cut_;
   std::optional<MessageHeader> peer_expects_, peer_announces_;
+  uint32_t oldest_in_place_ = kNone;
 };
 
 }  // namespace railyard

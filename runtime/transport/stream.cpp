@@ -61,7 +61,7 @@ void OutStream::pump() {
 uint32_t OutStream::left() const {
   uint32_t left = cursor_.message();
   for (const Rail* rail : link_->rails) {
-    if (auto oldest = rail->oldest_in_place()) left = std::min(left, *oldest);
+    left = std::min(left, rail->oldest_in_place());
   }
   return left;
 }
@@ -74,7 +74,7 @@ InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments
       ahead_(cursor_) {}
 
 void InStream::pump() {
-  if (done()) return;
+  if (granted_ || done()) return;
   while (!ahead_.done()) {
     if (ahead_.large()) {
       Rail& rail = link_->rail_of(ahead_.message());
@@ -86,7 +86,9 @@ void InStream::pump() {
   MessageHeader expected;
   expected.stream = stream_;
   expected.tag = tag_;
-  for (Rail* rail : link_->rails) rail->tell_grants(expected);
+  bool all_told = true;
+  for (Rail* rail : link_->rails) all_told = rail->tell_grants(expected) && all_told;
+  granted_ = ahead_.done() && all_told;
 }
 
 void InStream::check(const MessageHeader& header) const {

@@ -119,7 +119,8 @@ class InStream {
   OperationTag tag_;
   uint32_t stream_;
   Cursor cursor_;
-  Cursor ahead_;  // the next message that has no receive yet
+  Cursor ahead_;          // the next message that has no receive yet
+  bool granted_ = false;  // all has receives, and the peer knows
 };
 
 }  // namespace railyard

@@ -71,7 +71,7 @@ void TcpEngine::add(int peer, Socket socket) {
   link(peer).rails.push_back(rails_.back().get());
 }
 
-void TcpEngine::poll() {
+bool TcpEngine::poll() {
   bool moved = false;
   for (const auto& rail : rails_) {
     if (rail->move()) moved = true;
@@ -80,6 +80,7 @@ void TcpEngine::poll() {
   }
   idle_rounds_ = moved ? 0 : idle_rounds_ + 1;
   if (idle_rounds_ > kIdleRounds) sleep();
+  return moved;
 }
 
 void TcpEngine::sleep() {

@@ -18,7 +18,7 @@ class TcpEngine final : public Engine {
 
  private:
   void add(int peer, Socket socket);
-  void poll() override;
+  bool poll() override;
   void sleep();
   [[noreturn]] void fail_closed(const TcpRail& rail);
 

@@ -19,12 +19,11 @@ class TcpRail final : public Rail {
   const std::string& device() const override { return device_; }
 
   bool send(const MessageHeader& header, const std::byte* payload, bool large) override;
-  std::optional<uint32_t> oldest_in_place() const override { return std::nullopt; }
   // Nothing waits for a grant, and every message has its header.
   bool announce(const MessageHeader&) override { return true; }
   bool can_grant() const override { return true; }
   void grant(size_t, std::byte*) override {}
-  void tell_grants(const MessageHeader&) override {}
+  bool tell_grants(const MessageHeader&) override { return true; }
   Arrival front(bool large) const override;
   void pop(bool large) override;
   bool sends_pending() const override { return !closed_ && outgoing_.bytes() > 0; }

@@ -50,16 +50,21 @@ void VerbsEngine::open(const std::vector<int>& peers, int rails) {
     size_t most = port.device->max_message_bytes();
     if (config_.max_message_bytes > 0) most = std::min(most, config_.max_message_bytes);
     SlotPlan plan = SlotPlan::for_rails(count, most);
-    auto entries = static_cast<int>(wanted.size() * 2 * (plan.small_slots + plan.large_slots));
-    port.completions = std::make_unique<CompletionQueue>(port.device, entries + 1);
+    auto entries = [&](uint32_t slots) { return static_cast<int>(wanted.size() * 2 * slots) + 1; };
+    port.small_completions =
+        std::make_unique<CompletionQueue>(port.device, entries(plan.small_slots));
+    port.large_completions =
+        std::make_unique<CompletionQueue>(port.device, entries(plan.large_slots));
     port.slab = std::make_unique<Slab>(port.device, wanted.size() * plan.bytes());
     port.lent = std::make_unique<LentMemory>(port.device);
-    Transport transport = QueuePair::choose_transport(port.device, *port.completions);
+    Transport transport = QueuePair::choose_transport(port.device, *port.small_completions);
     std::byte* memory = port.slab->data();
     for (const Wanted& rail : wanted) {
       VerbsRail::Place place{static_cast<int>(rails_.size()), rail.peer, rail.index};
-      rails_.push_back(std::make_unique<VerbsRail>(place, port.device, *port.completions, transport,
-                                                   plan, memory, port.slab->key(), *port.lent));
+      rails_.push_back(std::make_unique<VerbsRail>(place, port.device, *port.small_completions,
+                                                   *port.large_completions, transport, plan, memory,
+                                                   port.slab->key(), *port.lent));
+      port.rails.push_back(rails_.back().get());
       memory += plan.bytes();
     }
   }
@@ -126,13 +131,25 @@ void VerbsEngine::connect() {
   side_channel_.exchange("", "to post receives", deadline);
 }
 
-void VerbsEngine::poll() {
-  ibv_wc completions[kCompletionsAtOnce];
+bool VerbsEngine::poll() {
+  int taken = 0;
   for (Port& port : ports_) {
-    int count = port.completions->poll(completions, kCompletionsAtOnce);
-    if (count < 0) throw verb_error(ErrorCode::device, "ibv_poll_cq", 0, {port.device->name()});
-    for (int i = 0; i < count; ++i) take(completions[i]);
+    taken += poll(port, *port.small_completions);
+    for (const VerbsRail* rail : port.rails) {
+      if (!rail->large_pending()) continue;
+      taken += poll(port, *port.large_completions);
+      break;
+    }
   }
+  return taken > 0;
+}
+
+int VerbsEngine::poll(Port& port, CompletionQueue& queue) {
+  ibv_wc completions[kCompletionsAtOnce];
+  int count = queue.poll(completions, kCompletionsAtOnce);
+  if (count < 0) throw verb_error(ErrorCode::device, "ibv_poll_cq", 0, {port.device->name()});
+  for (int i = 0; i < count; ++i) take(completions[i]);
+  return count;
 }
 
 void VerbsEngine::lend(std::byte* data, size_t bytes) {

@@ -22,7 +22,9 @@ class VerbsEngine final : public Engine {
  private:
   struct Port {
     std::shared_ptr<Device> device;
-    std::unique_ptr<CompletionQueue> completions;
+    // Large messages have a queue of their own, which is looked at only while there are any.
+    std::unique_ptr<CompletionQueue> small_completions, large_completions;
+    std::vector<VerbsRail*> rails;
     std::unique_ptr<Slab> slab;
     std::unique_ptr<LentMemory> lent;
   };
@@ -33,7 +35,8 @@ class VerbsEngine final : public Engine {
 
   void open(const std::vector<int>& peers, int rails);
   Addresses read_addresses(const std::vector<std::string>& all) const;
-  void poll() override;
+  bool poll() override;
+  int poll(Port& port, CompletionQueue& queue);
   void lend(std::byte* data, size_t bytes) override;
   void take_back() override;
   void take(const ibv_wc& completion);

@@ -72,9 +72,9 @@ RailAddress RailAddress::unpack(const std::string& bytes) {
   return address;
 }
 
-VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
-                     Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key,
-                     const LentMemory& lent)
+VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& small_queue,
+                     CompletionQueue& large_queue, Transport transport, const SlotPlan& plan,
+                     std::byte* memory, uint32_t key, const LentMemory& lent)
     : Rail(position),
       device_(std::move(device)),
       transport_(transport),
@@ -97,7 +97,7 @@ VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQ
     depth = std::min(depth, device_->max_depth());
     return QueueDepth{depth, depth};
   };
-  small_.emplace(device_, queue, transport, ask(small_slots_), where);
+  small_.emplace(device_, small_queue, transport, ask(small_slots_), where);
   auto fit = [&](uint32_t slots, uint32_t unit, QueueDepth granted, uint32_t least) {
     uint32_t room = std::min(granted.send, granted.receive) / unit;
     // A power of two, so that slots go on in order when the totals wrap around.
@@ -114,7 +114,7 @@ VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQ
   small_slots_ = fit(small_slots_, 1, small_->granted(), kControlCredits + 2);
   if (large_slots_ == 0) return;
   uint32_t unit = device_->depth_of(large_bytes_);
-  large_.emplace(device_, queue, transport, ask(large_slots_ * unit), where);
+  large_.emplace(device_, large_queue, transport, ask(large_slots_ * unit), where);
   large_slots_ = fit(large_slots_, unit, large_->granted(), 1);
 }
 
@@ -208,15 +208,16 @@ bool VerbsRail::send_large(const MessageHeader& header, const std::byte* payload
   }
   large_->post_send(id(Slot::large_send), payload, bytes, lent_key.value_or(key_), true);
   large_sends_.push({header.message, lent_key.has_value()});
+  find_oldest_in_place();
   ++large_sent_;
   return true;
 }
 
-std::optional<uint32_t> VerbsRail::oldest_in_place() const {
-  for (uint32_t i = 0; i < large_sends_.size(); ++i) {
-    if (large_sends_[i].in_place) return large_sends_[i].message;
+void VerbsRail::find_oldest_in_place() {
+  oldest_in_place_ = kNone;
+  for (uint32_t i = 0; i < large_sends_.size() && oldest_in_place_ == kNone; ++i) {
+    if (large_sends_[i].in_place) oldest_in_place_ = large_sends_[i].message;
   }
-  return std::nullopt;
 }
 
 void VerbsRail::flush_sends() {
@@ -233,15 +234,17 @@ void VerbsRail::grant(size_t payload_bytes, std::byte* target) {
   ++large_posted_;
 }
 
-void VerbsRail::tell_grants(const MessageHeader& expected) {
+bool VerbsRail::tell_grants(const MessageHeader& expected) {
   uint32_t untold = large_posted_ - grants_told_;
-  if (untold == 0) return;
+  if (untold == 0) return true;
   // The peer still has work.
   uint32_t in_hand = grants_told_ - large_arrived_;
-  if (in_hand > large_slots_ / 2) return;
+  if (in_hand > large_slots_ / 2) return false;
   MessageHeader news = expected;
   news.grants = large_posted_;
-  if (send_control(news)) grants_told_ = large_posted_;
+  if (!send_control(news)) return false;
+  grants_told_ = large_posted_;
+  return true;
 }
 
 Arrival VerbsRail::front(bool large) const {
@@ -281,6 +284,7 @@ void VerbsRail::complete(uint64_t request) {
       return;
     case Slot::large_send:
       large_sends_.pop();
+      find_oldest_in_place();
       return;
     case Slot::large_receive:
       ++large_arrived_;

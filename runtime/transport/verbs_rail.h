@@ -52,9 +52,9 @@ enum class Slot : uint64_t { small_send, small_receive, large_send, large_receiv
 class VerbsRail final : public Rail {
  public:
   // `memory` is this rail's part of the slab, plan.bytes() long. Throws Error.
-  VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& queue,
-            Transport transport, const SlotPlan& plan, std::byte* memory, uint32_t key,
-            const LentMemory& lent);
+  VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQueue& small_queue,
+            CompletionQueue& large_queue, Transport transport, const SlotPlan& plan,
+            std::byte* memory, uint32_t key, const LentMemory& lent);
 
   const std::string& device() const override { return device_->name(); }
   RailAddress address() const;
@@ -65,19 +65,20 @@ class VerbsRail final : public Rail {
 
   // False when there is no credit, grant or slot now.
   bool send(const MessageHeader& header, const std::byte* payload, bool large) override;
-  std::optional<uint32_t> oldest_in_place() const override;
   bool announce(const MessageHeader& header) override;
 
   bool can_grant() const override { return large_posted_ - large_read_ < large_slots_; }
   void grant(size_t payload_bytes, std::byte* target) override;
   Arrival front(bool large) const override;
   void pop(bool large) override;
-  void tell_grants(const MessageHeader& expected) override;
+  bool tell_grants(const MessageHeader& expected) override;
 
   // What a request's id says: whose it is, what kind, and how many sends its completion vouches
   // for.
   static int rail_of(uint64_t id) { return static_cast<int>(id >> 2 & 0x3fffffff); }
   static Slot slot_of(uint64_t id) { return static_cast<Slot>(id & 3); }
+  // Whether large messages are on the way, in either direction.
+  bool large_pending() const { return !large_sends_.empty() || large_arrived_ != large_posted_; }
   // A request has completed; the requests of one kind do so in order.
   void complete(uint64_t id);
   bool sends_pending() const override { return small_sends_ > 0 || !large_sends_.empty(); }
@@ -113,6 +114,7 @@ class VerbsRail final : public Rail {
   void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
   bool send_large(const MessageHeader& header, const std::byte* payload);
   void complete_small_receive();
+  void find_oldest_in_place();
   void read_header(const MessageHeader& header);
 
   std::shared_ptr<Device> device_;
