@@ -157,6 +157,7 @@ void Attachment::help() {
   for (;;) {
     uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
     if (attend().worked) last_work = platform::ticks();
+    date_progress();
     if (platform::ticks() - last_work < awake) {
       sched_yield();
       continue;

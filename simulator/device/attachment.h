@@ -1,6 +1,7 @@
 // This process's place in the fabric that its environment names.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -41,9 +42,20 @@ class Attachment {
   // Something happened that the program can see. Threads may race here: a lost count does no harm, as
   // watchers look for change.
   void note_progress(uint64_t ticks, uint64_t events = 1) const {
+    count_progress(events);
+    record_->progress_ticks.store(ticks, std::memory_order_relaxed);
+  }
+  // The same where reading the clock would cost more than all else: date_progress() follows when there
+  // is time for it.
+  void count_progress(uint64_t events = 1) const {
     auto& count = record_->progress;
     count.store(count.load(std::memory_order_relaxed) + events, std::memory_order_relaxed);
-    record_->progress_ticks.store(ticks, std::memory_order_relaxed);
+  }
+  void date_progress() const {
+    uint64_t count = record_->progress.load(std::memory_order_relaxed);
+    if (dated_progress_.load(std::memory_order_relaxed) == count) return;
+    dated_progress_.store(count, std::memory_order_relaxed);
+    record_->progress_ticks.store(segment_.now_ticks(), std::memory_order_relaxed);
   }
   void note_verb(Verb verb) const;
   void trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence, uint64_t bytes,
@@ -71,6 +83,7 @@ class Attachment {
   std::mutex mutex_;  // guards joining and the list of contexts
   uint32_t process_ = 0;
   layout::Process* record_ = nullptr;
+  mutable std::atomic<uint64_t> dated_progress_{0};
   std::vector<Context*> contexts_;
 };
 

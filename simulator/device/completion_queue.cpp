@@ -17,7 +17,7 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
       entries_(entries),
       capacity_(std::bit_ceil(uint64_t{entries})),
       // Not initialised: a program may ask for millions and use a few, whose pages alone are touched.
-      ring_(std::make_unique_for_overwrite<Completion[]>(capacity_)) {
+      ring_(std::make_unique_for_overwrite<ibv_wc[]>(capacity_)) {
   context = owner.face();
   channel = completion_channel;
   cq_context = user;
@@ -30,14 +30,15 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
   record_.armed.store(0);
 }
 
-void CompletionQueue::push(const ibv_wc& wc, uint64_t ticks, bool solicited) {
+void CompletionQueue::push(const ibv_wc& wc, bool solicited) {
   if (size() >= entries_) {
     if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
     if (!overrun_) owner_.fail_later();
     overrun_ = true;
     return;
   }
-  ring_[written_ & (capacity_ - 1)] = {wc, ticks};
+  ring_[written_ & (capacity_ - 1)] = wc;
+  if (ticks_) ticks_[written_ & (capacity_ - 1)] = owner_.segment().now_ticks();
   record_.written.store(++written_, std::memory_order_relaxed);
   if (armed_ == 0 || (armed_ == 2 && !solicited && wc.status == IBV_WC_SUCCESS)) return;
   armed_ = 0;
@@ -46,18 +47,16 @@ void CompletionQueue::push(const ibv_wc& wc, uint64_t ticks, bool solicited) {
   static_cast<Channel*>(channel)->pipe.put(&self, sizeof self);
 }
 
-Completion CompletionQueue::pop() {
-  Completion taken = ring_[read_ & (capacity_ - 1)];
-  record_.read.store(++read_, std::memory_order_relaxed);
-  return taken;
-}
-
 bool CompletionQueue::resize(uint32_t wanted) {
   if (size() > wanted) return false;
   uint64_t capacity = std::bit_ceil(uint64_t{wanted});
-  auto ring = std::make_unique_for_overwrite<Completion[]>(capacity);
-  for (uint64_t i = read_; i != written_; ++i) ring[i & (capacity - 1)] = ring_[i & (capacity_ - 1)];
-  ring_ = std::move(ring);
+  auto moved = [&](const auto& from) {
+    auto to = std::make_unique_for_overwrite<std::decay_t<decltype(from[0])>[]>(capacity);
+    for (uint64_t i = read_; i != written_; ++i) to[i & (capacity - 1)] = from[i & (capacity_ - 1)];
+    return to;
+  };
+  ring_ = moved(ring_);
+  if (ticks_) ticks_ = moved(ticks_);
   capacity_ = capacity;
   entries_ = wanted;
   cqe = static_cast<int>(wanted);

@@ -18,6 +18,7 @@ struct Channel : ibv_comp_channel {
   EventPipe pipe;
 };
 
+// The completion that ibv_start_poll and ibv_next_poll show.
 struct Completion {
   ibv_wc wc;
   uint64_t ticks;
@@ -47,9 +48,16 @@ class CompletionQueue : public ibv_cq_ex {
 
   // Adds one; `solicited`: it may wake who waits for solicited events only. A full queue loses it and
   // tells by an asynchronous event.
-  void push(const ibv_wc& wc, uint64_t ticks, bool solicited);
+  void push(const ibv_wc& wc, bool solicited);
   // Takes the oldest; the queue must not be empty.
-  Completion pop();
+  void pop(ibv_wc& out) {
+    if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
+    out = ring_[read_ & (capacity_ - 1)];
+    record_.read.store(++read_, std::memory_order_relaxed);
+  }
+
+  // From now on completions carry the time when they were written.
+  void keep_times() { ticks_ = std::make_unique_for_overwrite<uint64_t[]>(capacity_); }
 
   // Makes room for `entries`; false: more are in it.
   bool resize(uint32_t entries);
@@ -62,7 +70,7 @@ class CompletionQueue : public ibv_cq_ex {
   uint32_t shared_queues = 0;  // XRC's, whose completions come here
   uint32_t polls_without = 0;  // since one found something
   uint32_t events_taken = 0;   // by ibv_get_cq_event()
-  Completion current{};        // that ibv_start_poll and ibv_next_poll show
+  Completion current{};
 
  private:
   Context& owner_;
@@ -70,7 +78,8 @@ class CompletionQueue : public ibv_cq_ex {
   layout::CompletionQueue& record_;
   uint32_t entries_;
   uint64_t capacity_;  // a power of two, at least entries_
-  std::unique_ptr<Completion[]> ring_;
+  std::unique_ptr<ibv_wc[]> ring_;
+  std::unique_ptr<uint64_t[]> ticks_;  // of the ring's completions; none: nobody asked for times
   uint64_t written_ = 0, read_ = 0;
   uint32_t armed_ = 0;  // 1: any completion, 2: solicited ones
   bool overrun_ = false;

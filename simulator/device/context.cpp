@@ -134,7 +134,7 @@ bool Context::progress_all() {
   bool worked = false;
   for (QueuePair* pair : queue_pairs) {
     worked |= pair->progress_receives();
-    worked |= pair->progress_sends();
+    worked |= pair->progress_sends(true);
   }
   return worked;
 }

@@ -212,7 +212,7 @@ bool QueuePair::progress_datagrams() {
     ++next_;
   }
   if (settled == 0) return false;
-  owner_.attachment().note_progress(segment().now_ticks(), static_cast<uint64_t>(settled));
+  owner_.attachment().count_progress(static_cast<uint64_t>(settled));
   return true;
 }
 

@@ -17,8 +17,9 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
                      const Arrived& arrived);
 
 // 0, or the errno that the call has to fail with. May block for as long as a fault says.
-inline int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pair = 0,
-                     const Arrived& arrived = {}) {
+template <typename Question = Arrived>
+int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pair = 0,
+              const Question& arrived = {}) {
   uint32_t gate = attachment.segment().header().gate.load(std::memory_order_relaxed);
   if ((gate & ~layout::kGateTrace) == 0) [[likely]] return 0;
   return pass_gate_slowly(attachment, verb, queue_pair, arrived);

@@ -66,8 +66,9 @@ class QueuePair : public ibv_qp_ex {
   int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
   // 0 if all of these can be posted, else the errno of the first that cannot.
   int check_all(const ibv_send_wr* requests);
-  // Writes the completions that are due; whether there were any.
-  bool progress_sends();
+  // Writes the completions that are due; whether there were any. `check_peer`: looks also whether anybody
+  // is there to answer, which takes longer and is soon enough now and then.
+  bool progress_sends(bool check_peer = false);
   bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
   // Counts a peer out that has died and that nobody has waited for: what needs its process would wait for ever.

@@ -151,7 +151,7 @@ bool QueuePair::progress_receives() {
   }
   if (settled == 0) return false;
   add(record_.messages_in, static_cast<uint64_t>(settled));
-  owner_.attachment().note_progress(segment().now_ticks(), static_cast<uint64_t>(settled));
+  owner_.attachment().count_progress(static_cast<uint64_t>(settled));
   if (peer_record().attention.load(std::memory_order_relaxed) & layout::kHasChannel) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (peer_record().attention.load(std::memory_order_relaxed) & layout::kArmed) ring_peer(false);
@@ -450,7 +450,7 @@ void QueuePair::finish_receive(ibv_wc& wc, bool solicited) {
   }
   owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, wc.byte_len, wc.status);
   CompletionQueue* queue = extended_reliable() ? shared_->completions : receive_queue();
-  queue->push(wc, segment().now_ticks(), solicited);
+  queue->push(wc, solicited);
 }
 
 ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }

@@ -363,7 +363,7 @@ bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
   return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
 }
 
-bool QueuePair::progress_sends() {
+bool QueuePair::progress_sends(bool check_peer) {
   if (completed_ == posted_) return false;
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
@@ -377,7 +377,7 @@ bool QueuePair::progress_sends() {
           peer.adopted.load(std::memory_order_acquire) ==
               record_.connection.load(std::memory_order_relaxed)) {
         complete_send(send, static_cast<ibv_wc_status>(peer.refused_status.load()));
-      } else if (reliable() && send.on_wire && timed_out()) {
+      } else if (reliable() && send.on_wire && (check_peer || closed_since_ != 0) && timed_out()) {
         complete_send(send, IBV_WC_RETRY_EXC_ERR);
       } else {
         break;
@@ -433,7 +433,7 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   wc.opcode = completion_opcode(send.opcode);
   wc.byte_len = send.bytes;
   wc.qp_num = number_;
-  send_queue()->push(wc, segment().now_ticks(), false);
+  send_queue()->push(wc, false);
   send_at(completed_ - 1).completion = send_queue()->written();
 }
 

@@ -328,10 +328,9 @@ void QueuePair::flush_receives() {
   wc.status = IBV_WC_WR_FLUSH_ERR;
   wc.opcode = IBV_WC_RECV;
   wc.qp_num = number_;
-  uint64_t now = segment().now_ticks();
   for (; !own_receives_.empty(); own_receives_.pop()) {
     wc.wr_id = own_receives_.front().id;
-    receive_queue()->push(wc, now, true);
+    receive_queue()->push(wc, true);
   }
   if (qp_base.srq) owner_.raise(IBV_EVENT_QP_LAST_WQE_REACHED, &qp_base);
 }

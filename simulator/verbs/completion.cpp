@@ -33,7 +33,9 @@ bool look(CompletionQueue& queue) {
 void after_empty_poll(CompletionQueue& queue) {
   auto& count = queue.owner().attachment().record().empty_polls;
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (++queue.polls_without % kPollsPerYield == 0) sched_yield();
+  if (++queue.polls_without % kPollsPerYield != 0) return;
+  queue.owner().attachment().date_progress();
+  sched_yield();
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   {
     std::lock_guard guard(context.lock);
     if (!queue.empty() || look(queue)) {
-      for (; taken < count && !queue.empty(); ++taken) out[taken] = queue.pop().wc;
+      for (; taken < count && !queue.empty(); ++taken) queue.pop(out[taken]);
       queue.polls_without = 0;
     }
   }
@@ -54,7 +56,7 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
     after_empty_poll(queue);
   } else {
     for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
-    context.attachment().note_progress(context.segment().now_ticks(), static_cast<uint64_t>(taken));
+    context.attachment().count_progress(static_cast<uint64_t>(taken));
   }
   return taken;
 }
@@ -90,6 +92,8 @@ ibv_cq_ex* create_completion_queue(ibv_context* face, ibv_cq_init_attr_ex* wante
   auto* channel = static_cast<Channel*>(wanted->channel);
   auto* queue = new CompletionQueue(context, *record, wanted->cqe, channel, wanted->cq_context);
   install_operations(*queue);
+  constexpr uint64_t kTimes = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
+  if (wanted->wc_flags & kTimes) queue->keep_times();
   std::lock_guard guard(context.lock);
   if (channel) ++channel->refcnt;
   context.completion_queues.push_back(queue);

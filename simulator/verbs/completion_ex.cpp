@@ -16,7 +16,6 @@ int next(ibv_cq_ex* face) {
   CompletionQueue& queue = from(face);
   Completion& shown = queue.current;
   if (poll(queue.face(), 1, &shown.wc) != 1) return ENOENT;
-  shown.ticks = queue.owner().segment().now_ticks();
   face->status = shown.wc.status;
   face->wr_id = shown.wc.wr_id;
   return 0;
