@@ -17,9 +17,9 @@ namespace layout = fabric::layout;
 
 class Context;
 
-// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node. There is one attachment a process; it is
-// never destroyed, because threads and the program's own destructors may use it to the very end. A
-// child of fork() gets one of its own when it first asks.
+// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node. There is one attachment a process; it
+// is never destroyed, because threads and the program's own destructors may use it to the very end.
+// A child of fork() gets one of its own when it first asks.
 class Attachment {
  public:
   // nullptr when the environment names no fabric, or one that cannot be used (said once on stderr).
@@ -39,14 +39,14 @@ class Attachment {
   void add(Context* context);
   void remove(Context* context);
 
-  // Something happened that the program can see. Threads may race here: a lost count does no harm, as
-  // watchers look for change.
+  // Something happened that the program can see. Threads may race here: a lost count does no harm,
+  // as watchers look for change.
   void note_progress(uint64_t ticks, uint64_t events = 1) const {
     count_progress(events);
     record_->progress_ticks.store(ticks, std::memory_order_relaxed);
   }
-  // The same where reading the clock would cost more than all else: date_progress() follows when there
-  // is time for it.
+  // The same where reading the clock would cost more than all else: date_progress() follows when
+  // there is time for it.
   void count_progress(uint64_t events = 1) const {
     auto& count = record_->progress;
     count.store(count.load(std::memory_order_relaxed) + events, std::memory_order_relaxed);

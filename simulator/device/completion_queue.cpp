@@ -16,7 +16,8 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
       record_(owner.attachment().segment().completion_queue(record_index)),
       entries_(entries),
       capacity_(std::bit_ceil(uint64_t{entries})),
-      // Not initialised: a program may ask for millions and use a few, whose pages alone are touched.
+      // Not initialised: a program may ask for millions and use a few, whose pages alone are
+      // touched.
       ring_(std::make_unique_for_overwrite<ibv_wc[]>(capacity_)) {
   context = owner.face();
   channel = completion_channel;
@@ -30,21 +31,29 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
   record_.armed.store(0);
 }
 
-void CompletionQueue::push(const ibv_wc& wc, bool solicited) {
-  if (size() >= entries_) {
+void CompletionQueue::publish(const ibv_wc& completion, bool solicited) {
+  if (&completion == &lost_) {
     if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
     if (!overrun_) owner_.fail_later();
     overrun_ = true;
     return;
   }
-  ring_[written_ & (capacity_ - 1)] = wc;
   if (ticks_) ticks_[written_ & (capacity_ - 1)] = owner_.segment().now_ticks();
   record_.written.store(++written_, std::memory_order_relaxed);
-  if (armed_ == 0 || (armed_ == 2 && !solicited && wc.status == IBV_WC_SUCCESS)) return;
+  bool wakes = armed_ == 1 || (armed_ == 2 && (solicited || completion.status != IBV_WC_SUCCESS));
+  if (taken_ < wanted_ && &completion == &out_[taken_]) count_taken();
+  if (!wakes) return;
   armed_ = 0;
   set_armed_for_peers();
   ibv_cq* self = face();
   static_cast<Channel*>(channel)->pipe.put(&self, sizeof self);
+}
+
+void CompletionQueue::begin_taking(ibv_wc* out, int count) {
+  out_ = out;
+  wanted_ = count;
+  for (taken_ = 0; taken_ < count && !empty(); count_taken())
+    out[taken_] = ring_[read_ & (capacity_ - 1)];
 }
 
 bool CompletionQueue::resize(uint32_t wanted) {

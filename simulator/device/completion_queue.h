@@ -24,8 +24,8 @@ struct Completion {
   uint64_t ticks;
 };
 
-// Guarded by its context's lock, but for the counts of events (by ibv_cq's own mutex, as programs may
-// acknowledge from any thread).
+// Guarded by its context's lock, but for the counts of events (by ibv_cq's own mutex, as programs
+// may acknowledge from any thread).
 class CompletionQueue : public ibv_cq_ex {
  public:
   CompletionQueue(Context& owner, uint32_t record_index, uint32_t entries, Channel* channel,
@@ -46,14 +46,24 @@ class CompletionQueue : public ibv_cq_ex {
   // It lost one: whoever completes here is done for.
   bool overrun() const { return overrun_; }
 
-  // Adds one; `solicited`: it may wake who waits for solicited events only. A full queue loses it and
-  // tells by an asynchronous event.
-  void push(const ibv_wc& wc, bool solicited);
-  // Takes the oldest; the queue must not be empty.
-  void pop(ibv_wc& out) {
-    if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
-    out = ring_[read_ & (capacity_ - 1)];
-    record_.read.store(++read_, std::memory_order_relaxed);
+  // Room for the next completion, cleared. It is there for all once it is filled and published;
+  // `solicited`: it may wake who waits for solicited events only. A full queue loses it and tells
+  // by an asynchronous event.
+  ibv_wc& add() {
+    ibv_wc& place = room();
+    place = {};
+    return place;
+  }
+  void publish(const ibv_wc& completion, bool solicited);
+
+  // Takes the oldest completions, at most `count`. Until end_taking(), which says how many were
+  // taken in all, new ones go straight to their place in `out`: a copy of what was written a moment
+  // ago is slow.
+  void begin_taking(ibv_wc* out, int count);
+  int taken() const { return taken_; }
+  int end_taking() {
+    wanted_ = 0;
+    return taken_;
   }
 
   // From now on completions carry the time when they were written.
@@ -73,6 +83,16 @@ class CompletionQueue : public ibv_cq_ex {
   Completion current{};
 
  private:
+  ibv_wc& room() {
+    if (taken_ < wanted_ && empty()) return out_[taken_];
+    return size() < entries_ ? ring_[written_ & (capacity_ - 1)] : lost_;
+  }
+  void count_taken() {
+    ++taken_;
+    if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
+    record_.read.store(++read_, std::memory_order_relaxed);
+  }
+
   Context& owner_;
   uint32_t record_index_;
   layout::CompletionQueue& record_;
@@ -81,6 +101,9 @@ class CompletionQueue : public ibv_cq_ex {
   std::unique_ptr<ibv_wc[]> ring_;
   std::unique_ptr<uint64_t[]> ticks_;  // of the ring's completions; none: nobody asked for times
   uint64_t written_ = 0, read_ = 0;
+  ibv_wc* out_ = nullptr;  // of the poll that goes on
+  int wanted_ = 0, taken_ = 0;
+  ibv_wc lost_{};       // what there was no room for
   uint32_t armed_ = 0;  // 1: any completion, 2: solicited ones
   bool overrun_ = false;
 };

@@ -22,8 +22,8 @@ uint32_t open_contexts(const Segment& segment, uint32_t device) {
   return open;
 }
 
-// Takes a context's record if the device has one left. The limit is checked and the record taken under
-// the device's lock, so that two who ask at once cannot both get the last.
+// Takes a context's record if the device has one left. The limit is checked and the record taken
+// under the device's lock, so that two who ask at once cannot both get the last.
 std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
   const Segment& segment = attachment.segment();
   fabric::RobustLock lock(segment, segment.device(device).lock, attachment.process());
@@ -39,16 +39,21 @@ std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
 
 layout::Shared<int32_t>& count_of(layout::Context& record, Resource resource) {
   switch (resource) {
-    case Resource::protection_domains: return record.protection_domains;
-    case Resource::completion_queues: return record.completion_queues;
-    case Resource::queue_pairs: return record.queue_pairs;
-    default: return record.memory_regions;
+    case Resource::protection_domains:
+      return record.protection_domains;
+    case Resource::completion_queues:
+      return record.completion_queues;
+    case Resource::queue_pairs:
+      return record.queue_pairs;
+    default:
+      return record.memory_regions;
   }
 }
 
 void ring_all(const Segment& segment) {
   for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-    if (segment.process(i).state.load() == layout::kLive) platform::ring_bell(segment.process(i).doorbell);
+    if (segment.process(i).state.load() == layout::kLive)
+      platform::ring_bell(segment.process(i).doorbell);
   }
 }
 
@@ -63,7 +68,8 @@ Context* Context::open(Attachment& attachment, uint32_t device, ibv_device* face
   if (!index && segment.profile().at_context_limit == fabric::AtLimit::block &&
       errno == segment.profile().contexts.error_number) {
     Blocked blocked(attachment, layout::WaitReason::context_limit, static_cast<int32_t>(device));
-    while (!(index = claim(attachment, device)) && errno == segment.profile().contexts.error_number) {
+    while (!(index = claim(attachment, device)) &&
+           errno == segment.profile().contexts.error_number) {
       segment.reap_dead();
       platform::wait_for_bell(attachment.record().doorbell, attachment.record().doorbell.load(),
                               kLookAgainNs);
@@ -166,8 +172,8 @@ void Context::fail_later() {
   platform::ring_bell(attachment_.record().doorbell);
 }
 
-// A queue pair whose completions nobody will ever see is in error (InfiniBand specification 11.6.3: local work
-// queue catastrophic error).
+// A queue pair whose completions nobody will ever see is in error (InfiniBand specification 11.6.3:
+// local work queue catastrophic error).
 void Context::fail_overrun() {
   overrun_ = false;
   auto lost = [](const CompletionQueue* queue) { return queue && queue->overrun(); };
@@ -198,12 +204,19 @@ void Context::raise(ibv_event_type type, void* element) {
   ibv_async_event event{};
   event.event_type = type;
   switch (type) {
-    case IBV_EVENT_CQ_ERR: event.element.cq = static_cast<ibv_cq*>(element); break;
+    case IBV_EVENT_CQ_ERR:
+      event.element.cq = static_cast<ibv_cq*>(element);
+      break;
     case IBV_EVENT_SRQ_LIMIT_REACHED:
-    case IBV_EVENT_SRQ_ERR: event.element.srq = static_cast<ibv_srq*>(element); break;
+    case IBV_EVENT_SRQ_ERR:
+      event.element.srq = static_cast<ibv_srq*>(element);
+      break;
     case IBV_EVENT_PORT_ACTIVE:
-    case IBV_EVENT_PORT_ERR: event.element.port_num = 1; break;
-    default: event.element.qp = static_cast<ibv_qp*>(element);
+    case IBV_EVENT_PORT_ERR:
+      event.element.port_num = 1;
+      break;
+    default:
+      event.element.qp = static_cast<ibv_qp*>(element);
   }
   events_.put(&event, sizeof event);
 }

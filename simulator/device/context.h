@@ -24,16 +24,14 @@ using layout::Resource;
 // The extended context that ibv_open_device() returns the inner part of.
 class Context : public verbs_context {
  public:
-  // Opens device `device` of the fabric: waits, fails (nullptr, errno) or not, as the profile says when
-  // all its contexts are open.
+  // Opens device `device` of the fabric: waits, fails (nullptr, errno) or not, as the profile says
+  // when all its contexts are open.
   static Context* open(Attachment& attachment, uint32_t device, ibv_device* face);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  static Context& from(ibv_context* face) {
-    return *static_cast<Context*>(verbs_get_ctx(face));
-  }
+  static Context& from(ibv_context* face) { return *static_cast<Context*>(verbs_get_ctx(face)); }
   ibv_context* face() { return &context; }
 
   Attachment& attachment() const { return attachment_; }
@@ -64,7 +62,8 @@ class Context : public verbs_context {
 
   // Queues an asynchronous event about a queue pair, a completion queue or (nullptr) the port.
   void raise(ibv_event_type type, void* element);
-  // Fails the queue pairs of overrun completion queues, as soon as nobody is working on them. Under the lock.
+  // Fails the queue pairs of overrun completion queues, as soon as nobody is working on them. Under
+  // the lock.
   void fail_later();
   // Blocks unless the program made the descriptor non-blocking; 0, or -1 and errno.
   int get_async_event(ibv_async_event* event) const;

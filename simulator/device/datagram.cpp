@@ -1,5 +1,5 @@
-// Unreliable datagrams: a message goes into the inbox of its receiver, which any number of senders fill
-// and one reads. The sender is done when it is there; what meets no receive is lost.
+// Unreliable datagrams: a message goes into the inbox of its receiver, which any number of senders
+// fill and one reads. The sender is done when it is there; what meets no receive is lost.
 #include "device/datagram.h"
 
 #include <arpa/inet.h>
@@ -22,7 +22,8 @@ constexpr int kBatch = 256;
 constexpr uint32_t kLooksBeforeSuspicion = 4096;
 constexpr uint32_t kControlledQkey = 0x80000000;  // in a request: use the queue pair's own
 
-layout::Datagram& slot_at(const Segment& segment, const layout::QueuePair& receiver, uint64_t ticket) {
+layout::Datagram& slot_at(const Segment& segment, const layout::QueuePair& receiver,
+                          uint64_t ticket) {
   return *reinterpret_cast<layout::Datagram*>(
       segment.bytes_at(receiver.ring + (ticket & receiver.ring_mask) * receiver.slot_bytes));
 }
@@ -101,7 +102,8 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
   header.immediate = request.imm_data;
   header.source_number = number_;
   header.source_port = record_.port;
-  header.qkey = request.wr.ud.remote_qkey & kControlledQkey ? attributes_.qkey : request.wr.ud.remote_qkey;
+  header.qkey =
+      request.wr.ud.remote_qkey & kControlledQkey ? attributes_.qkey : request.wr.ud.remote_qkey;
   header.opcode = static_cast<uint8_t>(request.opcode);
   header.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
   header.service_level = address.attributes.sl;
@@ -136,7 +138,8 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
       deliver(receiver);
       if (passage.duplicated) deliver(receiver);
     }
-    if (overtaken && !deliver_datagram(overtaken->receiver, overtaken->header, overtaken->payload.data())) {
+    if (overtaken &&
+        !deliver_datagram(overtaken->receiver, overtaken->header, overtaken->payload.data())) {
       pending_.push_back(std::move(*overtaken));
     }
   };
@@ -150,7 +153,8 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
   }
   for (uint32_t i = 0; i < segment().header().queue_pairs_used.load(); ++i) {
     const layout::QueuePair& receiver = segment().queue_pair(i);
-    if (i != number_ && takes_datagrams(receiver) && member(receiver, address.attributes.grh.dgid) &&
+    if (i != number_ && takes_datagrams(receiver) &&
+        member(receiver, address.attributes.grh.dgid) &&
         reaches(segment(), from, static_cast<int32_t>(receiver.port))) {
       send_to(i);
     }
@@ -174,7 +178,8 @@ bool QueuePair::deliver_datagram(uint32_t number, const layout::DatagramHeader& 
   slot->stamp.store(ticket + 1, std::memory_order_release);
   if (receiver.attention.load(std::memory_order_relaxed) & layout::kHasChannel) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (receiver.attention.load(std::memory_order_relaxed) & layout::kArmed) ring_process_of(receiver, false);
+    if (receiver.attention.load(std::memory_order_relaxed) & layout::kArmed)
+      ring_process_of(receiver, false);
   }
   return true;
 }
@@ -208,7 +213,8 @@ bool QueuePair::progress_datagrams() {
       settle_datagram(slot);
     }
     stuck_looks_ = 0;
-    slot.claim.store((next_ + record_.ring_mask + 1) << layout::kClaimShift, std::memory_order_release);
+    slot.claim.store((next_ + record_.ring_mask + 1) << layout::kClaimShift,
+                     std::memory_order_release);
     ++next_;
   }
   if (settled == 0) return false;
@@ -237,7 +243,8 @@ void write_grh(const layout::DatagramHeader& datagram, std::byte* out) {
 void QueuePair::settle_datagram(layout::Datagram& slot) {
   const layout::DatagramHeader& datagram = slot.header;
   record_.messages_in.store(record_.messages_in.load() + 1, std::memory_order_relaxed);
-  if (datagram.qkey != attributes_.qkey) return;  // InfiniBand specification 10.2.5: dropped silently
+  if (datagram.qkey != attributes_.qkey)
+    return;  // InfiniBand specification 10.2.5: dropped silently
   ReceiveQueue& queue = receives();
   uint64_t arrival = arrival_of(segment(), datagram.arrival_ticks);
   if (queue.empty() || queue.front().posted_ticks > arrival) return drop(arrival);
@@ -253,10 +260,8 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
   }
   if (status == IBV_WC_SUCCESS) here.copy_from(there);
   if (status == IBV_WC_SUCCESS && (datagram.flags & layout::kCorrupted)) here.flip_a_bit();
-  ibv_wc wc{};
-  wc.status = status;
+  ibv_wc& wc = take_receive(status, kGrhBytes + datagram.bytes);
   wc.opcode = IBV_WC_RECV;
-  wc.byte_len = kGrhBytes + datagram.bytes;
   wc.src_qp = datagram.source_number;
   wc.slid = segment().port(datagram.source_port).lid;
   wc.sl = datagram.service_level;
@@ -265,7 +270,7 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
     wc.wc_flags |= IBV_WC_WITH_IMM;
     wc.imm_data = datagram.immediate;
   }
-  finish_receive(wc, datagram.flags & layout::kSolicited);
+  completions_of_receives()->publish(wc, datagram.flags & layout::kSolicited);
   if (status != IBV_WC_SUCCESS) enter_error(false);
 }
 

@@ -1,5 +1,5 @@
-// The one place that every verb passes: where a fault program fails, delays or blocks it, and where a
-// controlled run will order it.
+// The one place that every verb passes: where a fault program fails, delays or blocks it, and where
+// a controlled run will order it.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -21,7 +21,8 @@ template <typename Question = Arrived>
 int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pair = 0,
               const Question& arrived = {}) {
   uint32_t gate = attachment.segment().header().gate.load(std::memory_order_relaxed);
-  if ((gate & ~layout::kGateTrace) == 0) [[likely]] return 0;
+  if ((gate & ~layout::kGateTrace) == 0) [[likely]]
+    return 0;
   return pass_gate_slowly(attachment, verb, queue_pair, arrived);
 }
 

@@ -1,5 +1,6 @@
-// A queue pair: the sender's half publishes messages in a ring of shared memory, the receiver's half
-// settles the messages in its peer's ring. See the simulator's README for the way of a message.
+// A queue pair: the sender's half publishes messages in a ring of shared memory, the receiver's
+// half settles the messages in its peer's ring. See the simulator's README for the way of a
+// message.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -31,8 +32,8 @@ int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address);
 // The type that a queue pair of this type talks to.
 uint32_t peer_type_of(uint32_t type);
 
-// Guarded by its context's lock. Connected types (RC, UC, XRC) talk to one peer over rings; datagram queue
-// pairs (UD) put messages into the inboxes of their receivers.
+// Guarded by its context's lock. Connected types (RC, UC, XRC) talk to one peer over rings;
+// datagram queue pairs (UD) put messages into the inboxes of their receivers.
 class QueuePair : public ibv_qp_ex {
  public:
   QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex& wanted,
@@ -66,12 +67,13 @@ class QueuePair : public ibv_qp_ex {
   int post_send(ibv_send_wr* requests, ibv_send_wr** bad);
   // 0 if all of these can be posted, else the errno of the first that cannot.
   int check_all(const ibv_send_wr* requests);
-  // Writes the completions that are due; whether there were any. `check_peer`: looks also whether anybody
-  // is there to answer, which takes longer and is soon enough now and then.
+  // Writes the completions that are due; whether there were any. `check_peer`: looks also whether
+  // anybody is there to answer, which takes longer and is soon enough now and then.
   bool progress_sends(bool check_peer = false);
   bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
-  // Counts a peer out that has died and that nobody has waited for: what needs its process would wait for ever.
+  // Counts a peer out that has died and that nobody has waited for: what needs its process would
+  // wait for ever.
   void look_for_death();
   // For so long as arrived messages of a finished sender may lie unread in its ring, a peer that is
   // alive is given time to read them. Without the lock.
@@ -83,9 +85,12 @@ class QueuePair : public ibv_qp_ex {
   bool progress_receives();
   // Whether a message has arrived that no posted receive waits for.
   bool arrival_without_receive();
+  // Whether the peer's ring is read and no message that is on it is unsettled.
+  bool nothing_arrived() const;
   // Whether time alone will change something.
   bool timer_runs() const {
-    return refusing_ || closed_since_ != 0 || underway_ || (sends_outstanding() && latest_arrival_ != 0);
+    return refusing_ || closed_since_ != 0 || underway_ ||
+           (sends_outstanding() && latest_arrival_ != 0);
   }
 
   // Wakes the process that this talks to, or only its helper if that sleeps.
@@ -97,13 +102,13 @@ class QueuePair : public ibv_qp_ex {
   // A send request until it is completed.
   struct Send {
     uint64_t id;
-    uint64_t wire;  // its number on the ring, where it is on it
-    uint64_t ready_ticks;         // not complete before, as the links say
-    uint64_t staging_mark;        // 0: nothing of it in the staging ring
-    uint64_t staged_at;           // where in the segment a staged payload is
-    uint64_t block_bytes;         // of a block of its own there; 0: it is in the ring
-    uint64_t completion;  // how many its completion queue had with its own; 0: none is written
-    uint64_t digest;  // of its memory when it was posted, while memory is watched
+    uint64_t wire;          // its number on the ring, where it is on it
+    uint64_t ready_ticks;   // not complete before, as the links say
+    uint64_t staging_mark;  // 0: nothing of it in the staging ring
+    uint64_t staged_at;     // where in the segment a staged payload is
+    uint64_t block_bytes;   // of a block of its own there; 0: it is in the ring
+    uint64_t completion;    // how many its completion queue had with its own; 0: none is written
+    uint64_t digest;        // of its memory when it was posted, while memory is watched
     uint32_t bytes;
     uint32_t units;
     ibv_wr_opcode opcode;
@@ -119,16 +124,20 @@ class QueuePair : public ibv_qp_ex {
     std::vector<std::byte> payload;
   };
 
-  const Segment& segment() const;
+  const Segment& segment() const { return segment_; }
   bool datagrams() const { return qp_base.qp_type == IBV_QPT_UD; }
   bool reliable() const { return qp_base.qp_type != IBV_QPT_UC && !datagrams(); }
   bool extended_reliable() const {
     return qp_base.qp_type == IBV_QPT_XRC_SEND || qp_base.qp_type == IBV_QPT_XRC_RECV;
   }
   fabric::NoReceive unreliable_rule() const;
-  layout::QueuePair& peer_record() const;
+  layout::QueuePair& peer_record() const { return *peer_; }
+  void set_peer(uint32_t number);
   uint32_t units_of(uint64_t bytes) const;
-  bool receiving() const;
+  bool receiving() const {
+    return qp_base.state == IBV_QPS_RTR || qp_base.state == IBV_QPS_RTS ||
+           qp_base.state == IBV_QPS_SQD || qp_base.state == IBV_QPS_SQE;
+  }
 
   // Whether what is posted now can arrive: a cable leads there and the peer talks back.
   bool path_open();
@@ -154,6 +163,7 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status act_locally(const ibv_send_wr& request);
   void ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
+  bool depends_on_peer() const;
   uint64_t read_settled();
   bool may_complete(const Send& send, uint64_t settled) const;
   ibv_wc_status outcome(const Send& send);
@@ -161,6 +171,7 @@ class QueuePair : public ibv_qp_ex {
   void complete_send(const Send& send, ibv_wc_status status);
   bool timed_out();
   Send& send_at(uint64_t i) { return sends_[i & send_mask_]; }
+  const Send& send_at(uint64_t i) const { return sends_[i & send_mask_]; }
 
   // datagram.cpp
   ibv_wc_status send_datagram(const ibv_send_wr& request, uint64_t ticks);
@@ -187,10 +198,12 @@ class QueuePair : public ibv_qp_ex {
   Verdict forbid();
   int fetch(const layout::Slot& slot, const Pieces& here) const;
   // Where a receive's pieces are; what is wrong with them if anything is.
-  ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes, Pieces& out) const;
-  std::optional<ibv_wc_status> place(const layout::Slot& slot);
+  ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
+                       Pieces& out) const;
+  bool place(const layout::Slot& slot, ibv_wc_status& status);
   bool complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
-  void finish_receive(ibv_wc& wc, bool solicited);
+  ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes);
+  CompletionQueue* completions_of_receives() const;
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 
@@ -201,8 +214,10 @@ class QueuePair : public ibv_qp_ex {
   void set_state(ibv_qp_state state);
 
   Context& owner_;
+  const Segment& segment_;
   uint32_t number_;
   layout::QueuePair& record_;
+  layout::QueuePair* peer_;  // as record_ names it
   ibv_qp_cap cap_;
   bool signal_all_;
   ibv_qp_attr attributes_{};  // as set so far
@@ -215,9 +230,10 @@ class QueuePair : public ibv_qp_ex {
   uint32_t topology_epoch_ = 0;
   bool reachable_ = false;
   uint64_t unreachable_from_ = 0;  // what was posted before still arrives
-  uint64_t peer_life_ = 0;  // that the messages on the ring are for
+  uint64_t peer_life_ = 0;         // that the messages on the ring are for
 
-  // The sender's half. Requests are counted for ever, messages on the ring from each connection's start.
+  // The sender's half. Requests are counted for ever, messages on the ring from each connection's
+  // start.
   void keep_pieces(const ibv_send_wr& request, Send& send);
   const ibv_sge* pieces_of(uint64_t i) const;
 
@@ -238,12 +254,12 @@ class QueuePair : public ibv_qp_ex {
   // The receiver's half.
   ReceiveQueue own_receives_;
   SharedReceiveQueue* shared_ = nullptr;  // instead of its own; of XRC: the latest message's
-  uint64_t adopted_ = 0;  // the connection of the peer whose ring is read; 0: none
+  uint64_t adopted_ = 0;                  // the connection of the peer whose ring is read; 0: none
   const std::byte* ring_ = nullptr;
   uint64_t ring_mask_ = 0, slot_bytes_ = 0;
   uint32_t peer_owner_ = 0;  // who has the ring, as its record says
-  int32_t peer_pid_ = 0;  // of the ring's owner; 0: this process
-  uint64_t next_ = 0;     // the message to settle next
+  int32_t peer_pid_ = 0;     // of the ring's owner; 0: this process
+  uint64_t next_ = 0;        // the message to settle next
   uint64_t last_settled_ticks_ = 0;
   bool refusing_ = false;  // an RNR timer runs
   bool holding_ = false;   // a message waits for a receive
@@ -251,7 +267,7 @@ class QueuePair : public ibv_qp_ex {
 
   std::deque<PendingDatagram> pending_;
   std::optional<PendingDatagram> overtaken_;  // a reordered datagram waits for its successor
-  uint32_t stuck_looks_ = 0;  // at a slot whose sender may have died
+  uint32_t stuck_looks_ = 0;                  // at a slot whose sender may have died
 };
 
 }  // namespace railyard::sim

@@ -3,6 +3,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -12,11 +13,11 @@ namespace railyard::sim {
 
 struct Receive {
   uint64_t id;
-  uint64_t posted_ticks;
-  uint64_t bytes;  // room in all its pieces
-  uint32_t units;  // of the queue's depth
+  uint64_t posted_ticks;  // 0: before all that has not arrived yet
+  uint64_t bytes;         // room in all its pieces
+  uint32_t units;         // of the queue's depth
   int pieces;
-  bool spoiled = false;  // one too many, on a device that takes those and damages what meets them
+  bool spoiled;  // one too many, on a device that takes those and damages what meets them
 };
 
 // Depth is counted in units: a work request each, or (Thunderbolt) a frame each.
@@ -36,14 +37,20 @@ class ReceiveQueue {
   const Receive& front() const { return entries_[head_ & mask_]; }
   const ibv_sge* front_pieces() const { return &pieces_[(head_ & mask_) * (max_pieces_ + 1)]; }
 
-  void push(const Receive& receive, const ibv_sge* pieces) {
-    if (size() > mask_) [[unlikely]] grow();
+  void push(uint64_t id, uint64_t posted_ticks, uint64_t bytes, uint32_t units,
+            const ibv_sge* pieces, int count, bool spoiled = false) {
+    if (size() > mask_) [[unlikely]]
+      grow();
     uint64_t at = tail_++ & mask_;
-    entries_[at] = receive;
-    for (int i = 0; i < receive.pieces; ++i) {
-      pieces_[at * (max_pieces_ + 1) + static_cast<uint64_t>(i)] = pieces[i];
-    }
-    used_units_ += receive.units;
+    Receive& receive = entries_[at];
+    receive.id = id;
+    receive.posted_ticks = posted_ticks;
+    receive.bytes = bytes;
+    receive.units = units;
+    receive.pieces = count;
+    receive.spoiled = spoiled;
+    std::copy_n(pieces, count, &pieces_[at * (max_pieces_ + 1)]);
+    used_units_ += units;
   }
   void pop() {
     used_units_ -= front().units;
@@ -58,7 +65,11 @@ class ReceiveQueue {
   // Only a device that takes more than fits comes here.
   void grow() {
     ReceiveQueue larger(static_cast<uint32_t>(2 * (mask_ + 1)), max_pieces_);
-    for (; !empty(); pop()) larger.push(front(), front_pieces());
+    for (; !empty(); pop()) {
+      const Receive& from = front();
+      larger.push(from.id, from.posted_ticks, from.bytes, from.units, front_pieces(), from.pieces,
+                  from.spoiled);
+    }
     larger.depth_units_ = depth_units_;
     *this = std::move(larger);
   }

@@ -1,6 +1,6 @@
-// The receiver's half of a queue pair: what becomes of the messages in the peer's ring. A message meets
-// the oldest receive that was posted before it arrived; the profile says what happens when there is none.
-// All is decided by the times that messages and receives carry, whoever looks first.
+// The receiver's half of a queue pair: what becomes of the messages in the peer's ring. A message
+// meets the oldest receive that was posted before it arrived; the profile says what happens when
+// there is none. All is decided by the times that messages and receives carry, whoever looks first.
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -37,9 +37,9 @@ bool proves_readable(const layout::Process& process, pid_t pid) {
 }
 
 // InfiniBand specification, table 45: RNR NAK timer field, in microseconds.
-constexpr uint32_t kRnrTimerUs[32] = {655360, 10,    20,    30,    40,    60,     80,     120,
-                                      160,    240,   320,   480,   640,   960,    1280,   1920,
-                                      2560,   3840,  5120,  7680,  10240, 15360,  20480,  30720,
+constexpr uint32_t kRnrTimerUs[32] = {655360, 10,    20,    30,     40,     60,     80,     120,
+                                      160,    240,   320,   480,    640,    960,    1280,   1920,
+                                      2560,   3840,  5120,  7680,   10240,  15360,  20480,  30720,
                                       40960,  61440, 81920, 122880, 163840, 245760, 327680, 491520};
 constexpr uint32_t kRetriesForEver = 7;
 
@@ -47,14 +47,19 @@ constexpr uint32_t kRetriesForEver = 7;
 
 int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
   const fabric::Profile& profile = owner_.profile();
-  uint64_t now = segment().now_ticks();
+  // What is not on the ring yet arrives after a receive that is posted now: no need of a clock to
+  // know.
+  uint64_t now = nothing_arrived() ? 0 : segment().now_ticks();
   uint64_t count = 0;
   int error = 0;
-  if (profile.unplugged_receive_crashes && !port_active(segment(), static_cast<int32_t>(record_.port))) {
+  if (profile.unplugged_receive_crashes &&
+      !port_active(segment(), static_cast<int32_t>(record_.port))) {
     raise(SIGSEGV);
   }
   for (ibv_recv_wr* request = requests; request; request = request->next) {
-    Receive receive{request->wr_id, now, 0, 1, request->num_sge};
+    uint64_t bytes = 0;
+    uint32_t units = 1;
+    bool spoiled = false;
     ibv_qp_state state = qp_base.state;
     if (state == IBV_QPS_RESET || qp_base.srq || qp_base.qp_type == IBV_QPT_XRC_SEND ||
         qp_base.qp_type == IBV_QPT_XRC_RECV) {
@@ -65,28 +70,31 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
                static_cast<uint32_t>(request->num_sge) > cap_.max_recv_sge) {
       error = EINVAL;
     } else {
-      for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
-      receive.units = units_of(receive.bytes);
-      receive.spoiled = !own_receives_.has_room(receive.units);
-      if (receive.spoiled && profile.over_post == fabric::OverPost::refuse) error = profile.over_post_error;
+      for (int i = 0; i < request->num_sge; ++i) bytes += request->sg_list[i].length;
+      units = units_of(bytes);
+      spoiled = !own_receives_.has_room(units);
+      if (spoiled && profile.over_post == fabric::OverPost::refuse) error = profile.over_post_error;
     }
     if (error != 0) {
       *bad = request;
       break;
     }
-    bool swallowed = receive.spoiled && profile.over_post == fabric::OverPost::swallow;
-    if (!swallowed) own_receives_.push(receive, request->sg_list);
+    bool swallowed = spoiled && profile.over_post == fabric::OverPost::swallow;
+    if (!swallowed) {
+      own_receives_.push(request->wr_id, now, bytes, units, request->sg_list, request->num_sge,
+                         spoiled);
+    }
     owner_.attachment().trace(layout::TraceKind::post_receive, number_,
-                              record_.receives_posted.load() + count, receive.bytes, 0);
+                              record_.receives_posted.load() + count, bytes, 0);
     ++count;
   }
   if (count == 0) return error;
   add(record_.receives_posted, count);
   if (record_.dropped.load(std::memory_order_relaxed) != 0 &&
       record_.receive_after_drop_ticks.load(std::memory_order_relaxed) == 0) {
-    record_.receive_after_drop_ticks.store(now, std::memory_order_relaxed);
+    record_.receive_after_drop_ticks.store(segment().now_ticks(), std::memory_order_relaxed);
   }
-  owner_.attachment().note_progress(now, count);
+  owner_.attachment().count_progress(count);
   if (qp_base.state == IBV_QPS_ERR) flush_receives();
   if (holding_) progress_receives();
   return error;
@@ -128,7 +136,8 @@ bool QueuePair::progress_receives() {
   while (settled < kBatch) {
     if (adopted_ == 0) adopt();
     if (adopted_ == 0) break;
-    const auto& slot = *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+    const auto& slot =
+        *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
     if (slot.stamp.load(std::memory_order_acquire) != layout::stamp_of(adopted_, next_)) {
       uint64_t before = adopted_;
       if (peer_record().connection.load(std::memory_order_relaxed) != before) adopt();
@@ -159,13 +168,19 @@ bool QueuePair::progress_receives() {
   return true;
 }
 
+bool QueuePair::nothing_arrived() const {
+  if (adopted_ == 0 || peer_record().connection.load(std::memory_order_relaxed) != adopted_)
+    return false;
+  const auto& slot =
+      *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+  return slot.stamp.load(std::memory_order_acquire) != layout::stamp_of(adopted_, next_);
+}
+
 bool QueuePair::arrival_without_receive() {
   if (!receiving()) return false;
   progress_receives();
   if (datagrams() || adopted_ == 0 || !receives().empty()) return false;
-  if (record_.dropped.load(std::memory_order_relaxed) != 0) return true;
-  const auto& slot = *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
-  return slot.stamp.load(std::memory_order_acquire) == layout::stamp_of(adopted_, next_);
+  return record_.dropped.load(std::memory_order_relaxed) != 0 || !nothing_arrived();
 }
 
 QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
@@ -180,18 +195,23 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   look_at_topology();
   if (!reachable_ && arrived >= unreachable_from_) return Verdict::waiting;
   bool receives_needed = slot.opcode == IBV_WR_SEND || slot.opcode == IBV_WR_SEND_WITH_IMM ||
-                         slot.opcode == IBV_WR_SEND_WITH_INV || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+                         slot.opcode == IBV_WR_SEND_WITH_INV ||
+                         slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
   if (extended_reliable() && receives_needed && !find_shared_queue(slot)) {
     refuse(IBV_WC_REM_INV_REQ_ERR);
     return Verdict::waiting;
   }
   switch (slot.opcode) {
     case IBV_WR_RDMA_WRITE:
-    case IBV_WR_RDMA_WRITE_WITH_IMM: return settle_write(slot, arrival);
-    case IBV_WR_RDMA_READ: return settle_read(slot);
+    case IBV_WR_RDMA_WRITE_WITH_IMM:
+      return settle_write(slot, arrival);
+    case IBV_WR_RDMA_READ:
+      return settle_read(slot);
     case IBV_WR_ATOMIC_CMP_AND_SWP:
-    case IBV_WR_ATOMIC_FETCH_AND_ADD: return settle_atomic(slot);
-    default: return settle_send(slot, arrival);
+    case IBV_WR_ATOMIC_FETCH_AND_ADD:
+      return settle_atomic(slot);
+    default:
+      return settle_send(slot, arrival);
   }
 }
 
@@ -200,8 +220,8 @@ bool QueuePair::withdrawn() const {
   return peer_record().connection.load(std::memory_order_acquire) != adopted_;
 }
 
-// Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been refused or
-// the queue pair is in error). Messages to drop do not come here: see drops().
+// Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been
+// refused or the queue pair is in error). Messages to drop do not come here: see drops().
 QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
   bool late = receives().empty() || receives().front().posted_ticks > arrival;
   if (!late) return Verdict::settled;
@@ -211,14 +231,17 @@ QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
     case NoReceive::hold:
       holding_ = receives().empty();
       return holding_ ? Verdict::waiting : Verdict::settled;
-    case NoReceive::drop: return Verdict::waiting;
-    case NoReceive::fail: enter_error(true); return Verdict::waiting;
+    case NoReceive::drop:
+      return Verdict::waiting;
+    case NoReceive::fail:
+      enter_error(true);
+      return Verdict::waiting;
   }
   return Verdict::waiting;
 }
 
-// A reliable sender tries again at fixed intervals after the arrival, as often as it may: the receive
-// that the k-th try meets was posted after the try before.
+// A reliable sender tries again at fixed intervals after the arrival, as often as it may: the
+// receive that the k-th try meets was posted after the try before.
 QueuePair::Verdict QueuePair::not_ready(uint64_t arrival) {
   if (!refusing_) add(record_.not_ready);
   refusing_ = true;
@@ -260,15 +283,15 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   const Receive& receive = receives().front();
   uint32_t frame = owner_.profile().frame_bytes;
-  auto frames = [frame](uint64_t bytes) { return bytes <= frame ? 1 : (bytes + frame - 1) / frame; };
+  auto frames = [frame](uint64_t bytes) {
+    return bytes <= frame ? 1 : (bytes + frame - 1) / frame;
+  };
   bool mismatched = frame != 0 && frames(slot.bytes) != frames(receive.bytes);
   if (mismatched) add(record_.frame_mismatches);
   ibv_wc_status status = IBV_WC_LOC_LEN_ERR;
   if (slot.bytes <= receive.bytes && !mismatched) {
-    std::optional<ibv_wc_status> placed = place(slot);
     // The rest of a message whose sender died never comes; the receive stays for another.
-    if (!placed) return Verdict::waiting;
-    status = *placed;
+    if (!place(slot, status)) return Verdict::waiting;
   }
   if (status == IBV_WC_SUCCESS && slot.opcode == IBV_WR_SEND_WITH_INV &&
       !owner_.regions.invalidate(slot.immediate, qp_base.pd)) {
@@ -293,8 +316,8 @@ Region* QueuePair::remote_region(const layout::Slot& slot, int access) {
   return allowed ? region : nullptr;
 }
 
-// What a device does with an access that it may not make: a reliable sender is told, and the queue pair
-// is done for; an unreliable one is not.
+// What a device does with an access that it may not make: a reliable sender is told, and the queue
+// pair is done for; an unreliable one is not.
 QueuePair::Verdict QueuePair::forbid() {
   if (!reliable()) return Verdict::settled;
   refuse(IBV_WC_REM_ACCESS_ERR);
@@ -313,7 +336,8 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
   if (region) {
     Pieces here;
     here.add(region->at(slot.remote_address), slot.bytes);
-    if (fetch(slot, here) != 0) return Verdict::settled;  // its sender's memory is gone, and so is it
+    if (fetch(slot, here) != 0)
+      return Verdict::settled;  // its sender's memory is gone, and so is it
     if (slot.flags & layout::kCorrupted) here.flip_a_bit();
   }
   if (immediate && !complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM)) {
@@ -367,21 +391,25 @@ QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
 // Brings a message's payload to its place; 0 or an errno, ESRCH: its sender is gone.
 int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
   switch (slot.carriage) {
-    case layout::Carriage::in_slot: here.scatter_from(slot.body); return 0;
+    case layout::Carriage::in_slot:
+      here.scatter_from(slot.body);
+      return 0;
     case layout::Carriage::staged: {
       uint64_t offset;
       memcpy(&offset, slot.body, sizeof offset);
       here.scatter_from(segment().bytes_at(offset));
       return 0;
     }
-    case layout::Carriage::gather: break;
+    case layout::Carriage::gather:
+      break;
   }
   Pieces there = Pieces::listed(slot.body, slot.pieces);
   if (peer_pid_ == 0) {
     here.copy_from(there);
     return 0;
   }
-  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(), there.count());
+  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(),
+                                     there.count());
 }
 
 ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
@@ -390,7 +418,8 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
   for (int i = 0; i < receive.pieces && left > 0; ++i) {
     if (pieces[i].length == 0) continue;
     const Region* region = owner_.regions.find(pieces[i].lkey);
-    if (!region || region->domain != receive_domain() || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
+    if (!region || region->domain != receive_domain() ||
+        !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
         !region->covers(pieces[i].addr, pieces[i].length)) {
       return IBV_WC_LOC_PROT_ERR;
     }
@@ -401,26 +430,28 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
   return IBV_WC_SUCCESS;
 }
 
-// The status of the receive that a message meets; nothing: the message was never complete.
-std::optional<ibv_wc_status> QueuePair::place(const layout::Slot& slot) {
+// Brings a message to the receive that it meets, whose status it sets; false: it was never
+// complete.
+bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
   Pieces here;
-  ibv_wc_status status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
-  if (status != IBV_WC_SUCCESS) return status;
+  status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
+  if (status != IBV_WC_SUCCESS) return true;
   if (int error = fetch(slot, here)) {
-    if (error == ESRCH) return std::nullopt;
-    return IBV_WC_GENERAL_ERR;
+    status = IBV_WC_GENERAL_ERR;
+    return error != ESRCH;
   }
   if ((slot.flags & layout::kCorrupted) || receives().front().spoiled) here.flip_a_bit();
-  return IBV_WC_SUCCESS;
+  return true;
 }
 
-// False: the sender was found dead meanwhile and its memory given back, so what was read of the message
-// may not be what was sent.
-bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode) {
-  ibv_wc wc{};
-  wc.status = status;
+// False: the sender was found dead meanwhile and its memory given back, so what was read of the
+// message may not be what was sent.
+bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
+                                 ibv_wc_opcode opcode) {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
+  ibv_wc& wc = take_receive(status, slot.bytes);
   wc.opcode = opcode;
-  wc.byte_len = slot.bytes;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
   if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
     wc.wc_flags = IBV_WC_WITH_IMM;
@@ -429,32 +460,37 @@ bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
     wc.wc_flags = IBV_WC_WITH_INV;
     wc.invalidated_rkey = slot.immediate;
   }
-  bool solicited = slot.flags & layout::kSolicited;
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
-  finish_receive(wc, solicited);
+  completions_of_receives()->publish(wc, slot.flags & layout::kSolicited);
   return true;
 }
 
-// Gives the oldest receive back to the program.
-void QueuePair::finish_receive(ibv_wc& wc, bool solicited) {
+// Gives the oldest receive back to the program: its completion, to be filled and published.
+ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes) {
+  ibv_wc& wc = completions_of_receives()->add();
   wc.wr_id = receives().front().id;
+  wc.status = status;
+  wc.byte_len = bytes;
   wc.qp_num = number_;
   receives().pop();
   if (shared_) shared_->watch_limit();
   add(record_.receives_filled);
-  add(record_.bytes_in, wc.byte_len);
-  if (wc.status != IBV_WC_SUCCESS) {
+  add(record_.bytes_in, bytes);
+  if (status != IBV_WC_SUCCESS) {
     record_.errors.store(record_.errors.load() + 1);
-    record_.last_error.store(wc.status);
+    record_.last_error.store(status);
   }
-  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, wc.byte_len, wc.status);
-  CompletionQueue* queue = extended_reliable() ? shared_->completions : receive_queue();
-  queue->push(wc, solicited);
+  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, bytes, status);
+  return wc;
+}
+
+CompletionQueue* QueuePair::completions_of_receives() const {
+  return extended_reliable() ? shared_->completions : receive_queue();
 }
 
 ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }
-const ReceiveQueue& QueuePair::receives() const { return shared_ ? shared_->receives : own_receives_; }
+const ReceiveQueue& QueuePair::receives() const {
+  return shared_ ? shared_->receives : own_receives_;
+}
 
 const ibv_pd* QueuePair::receive_domain() const { return shared_ ? shared_->pd : qp_base.pd; }
 

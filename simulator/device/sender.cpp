@@ -1,5 +1,5 @@
-// The sender's half of a queue pair: from a work request to the ring, and from what the peer settled to
-// the completion. How payloads travel is in carriage.cpp.
+// The sender's half of a queue pair: from a work request to the ring, and from what the peer
+// settled to the completion. How payloads travel is in carriage.cpp.
 #include <cerrno>
 #include <cstring>
 
@@ -33,14 +33,21 @@ bool local(ibv_wr_opcode opcode) { return opcode == IBV_WR_LOCAL_INV || opcode =
 
 ibv_wc_opcode completion_opcode(ibv_wr_opcode opcode) {
   switch (opcode) {
-    case IBV_WR_ATOMIC_CMP_AND_SWP: return IBV_WC_COMP_SWAP;
-    case IBV_WR_ATOMIC_FETCH_AND_ADD: return IBV_WC_FETCH_ADD;
-    case IBV_WR_LOCAL_INV: return IBV_WC_LOCAL_INV;
-    case IBV_WR_BIND_MW: return IBV_WC_BIND_MW;
+    case IBV_WR_ATOMIC_CMP_AND_SWP:
+      return IBV_WC_COMP_SWAP;
+    case IBV_WR_ATOMIC_FETCH_AND_ADD:
+      return IBV_WC_FETCH_ADD;
+    case IBV_WR_LOCAL_INV:
+      return IBV_WC_LOCAL_INV;
+    case IBV_WR_BIND_MW:
+      return IBV_WC_BIND_MW;
     case IBV_WR_RDMA_WRITE:
-    case IBV_WR_RDMA_WRITE_WITH_IMM: return IBV_WC_RDMA_WRITE;
-    case IBV_WR_RDMA_READ: return IBV_WC_RDMA_READ;
-    default: return IBV_WC_SEND;
+    case IBV_WR_RDMA_WRITE_WITH_IMM:
+      return IBV_WC_RDMA_WRITE;
+    case IBV_WR_RDMA_READ:
+      return IBV_WC_RDMA_READ;
+    default:
+      return IBV_WC_SEND;
   }
 }
 
@@ -51,16 +58,14 @@ uint32_t peer_type_of(uint32_t type) {
   return type == IBV_QPT_XRC_RECV ? static_cast<uint32_t>(IBV_QPT_XRC_SEND) : type;
 }
 
-fabric::NoReceive QueuePair::unreliable_rule() const { return owner_.profile().unreliable_no_receive; }
-
-layout::QueuePair& QueuePair::peer_record() const {
-  return segment().queue_pair(record_.peer_number.load(std::memory_order_relaxed) %
-                              layout::kMaxQueuePairs);
+fabric::NoReceive QueuePair::unreliable_rule() const {
+  return owner_.profile().unreliable_no_receive;
 }
 
 void QueuePair::look_at_topology() {
   uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
-  if (epoch == topology_epoch_) [[likely]] return;
+  if (epoch == topology_epoch_) [[likely]]
+    return;
   topology_epoch_ = epoch;
   reachable_ = reaches(segment(), static_cast<int32_t>(record_.port), record_.peer_port.load());
   unreachable_from_ = 0;
@@ -74,10 +79,13 @@ bool QueuePair::peer_listens() const {
   const layout::QueuePair& peer = peer_record();
   if (peer_dead_ || peer.life.load(std::memory_order_acquire) == 0) return false;
   if (peer.peer_number.load(std::memory_order_relaxed) != number_) return false;
-  if (peer.peer_port.load(std::memory_order_relaxed) != static_cast<int32_t>(record_.port)) return false;
-  if (static_cast<int32_t>(peer.port) != record_.peer_port.load(std::memory_order_relaxed)) return false;
+  if (peer.peer_port.load(std::memory_order_relaxed) != static_cast<int32_t>(record_.port))
+    return false;
+  if (static_cast<int32_t>(peer.port) != record_.peer_port.load(std::memory_order_relaxed))
+    return false;
   if (peer.type != peer_type_of(record_.type)) return false;
-  // An unreliable receiver takes the first packet of any message; a reliable one the expected packet.
+  // An unreliable receiver takes the first packet of any message; a reliable one the expected
+  // packet.
   return !reliable() || peer.receive_psn.load(std::memory_order_relaxed) ==
                             record_.send_psn.load(std::memory_order_relaxed);
 }
@@ -87,7 +95,9 @@ bool QueuePair::path_open() {
   return reachable_ && peer_listens();
 }
 
-void QueuePair::ring_peer(bool only_if_asleep) const { ring_process_of(peer_record(), only_if_asleep); }
+void QueuePair::ring_peer(bool only_if_asleep) const {
+  ring_process_of(peer_record(), only_if_asleep);
+}
 
 void QueuePair::ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const {
   uint32_t owner = pair.owner.load(std::memory_order_acquire);
@@ -106,18 +116,22 @@ int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opco
   if (type == IBV_QPT_XRC_RECV) return EINVAL;
   switch (opcode) {
     case IBV_WR_SEND:
-    case IBV_WR_SEND_WITH_IMM: return 0;
+    case IBV_WR_SEND_WITH_IMM:
+      return 0;
     case IBV_WR_RDMA_WRITE:
     case IBV_WR_RDMA_WRITE_WITH_IMM:
       return datagram ? EINVAL : profile.one_sided ? 0 : profile.operation_error;
-    case IBV_WR_RDMA_READ: return !reliable ? EINVAL : profile.one_sided ? 0 : profile.operation_error;
+    case IBV_WR_RDMA_READ:
+      return !reliable ? EINVAL : profile.one_sided ? 0 : profile.operation_error;
     case IBV_WR_ATOMIC_CMP_AND_SWP:
     case IBV_WR_ATOMIC_FETCH_AND_ADD:
       return !reliable ? EINVAL : profile.atomics ? 0 : profile.operation_error;
     case IBV_WR_SEND_WITH_INV:
     case IBV_WR_LOCAL_INV:
-    case IBV_WR_BIND_MW: return datagram ? EINVAL : profile.windows ? 0 : profile.operation_error;
-    default: return EINVAL;
+    case IBV_WR_BIND_MW:
+      return datagram ? EINVAL : profile.windows ? 0 : profile.operation_error;
+    default:
+      return EINVAL;
   }
 }
 
@@ -128,7 +142,8 @@ int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
   if (int error = offered(profile, qp_base.qp_type, request.opcode)) return error;
   *bytes = 0;
   if (!local(request.opcode)) {
-    if (request.num_sge < 0 || static_cast<uint32_t>(request.num_sge) > cap_.max_send_sge) return EINVAL;
+    if (request.num_sge < 0 || static_cast<uint32_t>(request.num_sge) > cap_.max_send_sge)
+      return EINVAL;
     for (int i = 0; i < request.num_sge; ++i) *bytes += request.sg_list[i].length;
   }
   uint64_t most = datagrams() ? uint64_t{128} << profile.mtu : profile.max_message_bytes;
@@ -142,10 +157,12 @@ int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
   return 0;
 }
 
-// A request's place is free when its completion has been read, and that of an unsignaled one when a later completion
-// has: until then nothing tells the program that it is done (InfiniBand specification 10.8.5).
+// A request's place is free when its completion has been read, and that of an unsignaled one when a
+// later completion has: until then nothing tells the program that it is done (InfiniBand
+// specification 10.8.5).
 bool QueuePair::has_room(uint32_t units) {
-  if (used_units_ + units <= cap_.max_send_wr) [[likely]] return true;
+  if (used_units_ + units <= cap_.max_send_wr) [[likely]]
+    return true;
   uint64_t read = send_queue()->read();
   for (uint64_t i = released_; i != completed_; ++i) {
     uint64_t completion = send_at(i).completion;
@@ -198,7 +215,8 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       wake_peer_for(send);
     }
     failing_ = failing_ || send.failure != IBV_WC_SUCCESS;
-    owner_.attachment().trace(layout::TraceKind::post_send, number_, posted_ - 1, bytes, send.opcode);
+    owner_.attachment().trace(layout::TraceKind::post_send, number_, posted_ - 1, bytes,
+                              send.opcode);
     ++count;
   }
   if (count != 0) {
@@ -226,7 +244,8 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
 // Whether the device stalls on this message because too many long ones are in flight.
 bool QueuePair::stalls(const Send& latest) {
   uint32_t most = owner_.profile().multi_frame_in_flight;
-  if (most == 0 || latest.units == 1) [[likely]] return false;
+  if (most == 0 || latest.units == 1) [[likely]]
+    return false;
   uint32_t long_ones = 0;
   for (uint64_t i = completed_; i != posted_; ++i) long_ones += send_at(i).units > 1;
   return long_ones > most;
@@ -271,7 +290,8 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
     slot.remote_address = request.wr.rdma.remote_addr;
     slot.remote_key = request.wr.rdma.rkey;
   }
-  if (extended_reliable()) layout::shared_queue_word(slot, record_.slot_bytes) = request.qp_type.xrc.remote_srqn;
+  if (extended_reliable())
+    layout::shared_queue_word(slot, record_.slot_bytes) = request.qp_type.xrc.remote_srqn;
   send.failure = load(request, send, slot);
   if (send.failure != IBV_WC_SUCCESS) return false;
   slot.carriage = send.carriage;
@@ -298,21 +318,23 @@ void QueuePair::wake_peer_for(const Send& send) const {
   }
 }
 
-// Sends a message over links that shape it; false: it never arrives. A reliable one is sent again after
-// its time-out, as often as it may.
+// Sends a message over links that shape it; false: it never arrives. A reliable one is sent again
+// after its time-out, as often as it may.
 bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   auto from = static_cast<int32_t>(record_.port);
   int32_t to = record_.peer_port.load(std::memory_order_relaxed);
   bool answered = send.opcode == IBV_WR_RDMA_READ || atomic(send.opcode);
   bool checked = owner_.profile().checks_integrity;
-  uint64_t timeout = segment().ticks_in_ns(4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout));
+  uint64_t timeout =
+      segment().ticks_in_ns(4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout));
   for (int tries = 0;; ++tries) {
     passage = pass_links(owner_.attachment(), from, to, number_, answered ? 0 : send.bytes, ticks);
     bool arrives = !passage.lost && !(passage.corrupted && checked);
     if (arrives) break;
     if (!reliable()) {
       send.ready_ticks = passage.left_ticks;
-      record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
       owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
       return false;
     }
@@ -332,9 +354,18 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   if (reliable() && !(passage.arrival_ticks & layout::kHeld)) {
     // The acknowledgement, or the answer with its data, comes the way back.
     send.ready_ticks = pass_links(owner_.attachment(), to, from, number_, answered ? send.bytes : 0,
-                                  passage.arrival_ticks).arrival_ticks;
+                                  passage.arrival_ticks)
+                           .arrival_ticks;
   }
   return true;
+}
+
+// Whether the oldest request waits for what the peer makes of it. Where it does not, its word on
+// that is left alone: each look takes the line from the peer's core.
+bool QueuePair::depends_on_peer() const {
+  return reliable() || unreliable_rule() == fabric::NoReceive::hold ||
+         send_at(completed_).carriage != layout::Carriage::in_slot ||
+         completed_ - reclaimed_ >= (send_mask_ + 1) / 4;
 }
 
 // How many messages of this connection are decided.
@@ -357,9 +388,8 @@ bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
   if (send.on_wire && send.wire < settled) return true;
   // An unreliable sender is done when the message has left it, and its memory with it.
   if (!pending_.empty()) return false;  // datagrams complete in order, and when they have left
-  bool left = !send.on_wire ||
-              (!reliable() && unreliable_rule() != fabric::NoReceive::hold &&
-               send.carriage != layout::Carriage::gather);
+  bool left = !send.on_wire || (!reliable() && unreliable_rule() != fabric::NoReceive::hold &&
+                                send.carriage != layout::Carriage::gather);
   return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
 }
 
@@ -367,7 +397,7 @@ bool QueuePair::progress_sends(bool check_peer) {
   if (completed_ == posted_) return false;
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
-  uint64_t settled = datagrams() ? 0 : read_settled();
+  uint64_t settled = datagrams() ? 0 : depends_on_peer() ? read_settled() : settled_;
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
     if (!may_complete(send, settled)) {
@@ -421,24 +451,25 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
   record_.completed.store(completed_, std::memory_order_relaxed);
-  owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes, status);
+  owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes,
+                            status);
   if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {
     record_.errors.store(record_.errors.load() + 1);
     record_.last_error.store(status);
   }
   if (!send.signaled && status == IBV_WC_SUCCESS) return;
-  ibv_wc wc{};
+  ibv_wc& wc = send_queue()->add();
   wc.wr_id = send.id;
   wc.status = status;
   wc.opcode = completion_opcode(send.opcode);
   wc.byte_len = send.bytes;
   wc.qp_num = number_;
-  send_queue()->push(wc, false);
+  send_queue()->publish(wc, false);
   send_at(completed_ - 1).completion = send_queue()->written();
 }
 
-// The error is in a request of one's own: a reliable connection is done for, while others' receives go on (InfiniBand
-// specification 10.3.1: send queue error).
+// The error is in a request of one's own: a reliable connection is done for, while others' receives
+// go on (InfiniBand specification 10.3.1: send queue error).
 void QueuePair::fail_sends() {
   if (reliable()) return enter_error(false);
   set_state(IBV_QPS_SQE);

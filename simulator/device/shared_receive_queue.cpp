@@ -11,14 +11,14 @@ int SharedReceiveQueue::post(ibv_recv_wr* requests, ibv_recv_wr** bad) {
   uint64_t now = owner_.segment().now_ticks();
   int error = 0;
   for (ibv_recv_wr* request = requests; request && error == 0; request = request->next) {
-    Receive receive{request->wr_id, now, 0, 1, request->num_sge};
+    uint64_t bytes = 0;
     if (request->num_sge < 0 || static_cast<uint32_t>(request->num_sge) > max_pieces) {
       error = EINVAL;
-    } else if (!receives.has_room(receive.units)) {
+    } else if (!receives.has_room(1)) {
       error = owner_.profile().over_post_error;
     } else {
-      for (int i = 0; i < request->num_sge; ++i) receive.bytes += request->sg_list[i].length;
-      receives.push(receive, request->sg_list);
+      for (int i = 0; i < request->num_sge; ++i) bytes += request->sg_list[i].length;
+      receives.push(request->wr_id, now, bytes, 1, request->sg_list, request->num_sge);
     }
     if (error != 0) *bad = request;
   }

@@ -25,10 +25,11 @@ uint64_t ring_slots(uint32_t max_requests) {
 constexpr uint64_t kInboxSlots = 256;
 
 uint32_t slot_bytes(const ibv_qp_cap& cap, bool extended_reliable) {
-  size_t body = std::max<size_t>({24, cap.max_inline_data, cap.max_send_sge * sizeof(layout::Piece)});
+  size_t body =
+      std::max<size_t>({24, cap.max_inline_data, cap.max_send_sge * sizeof(layout::Piece)});
   if (extended_reliable) body += layout::kSharedQueueBytes;
-  return static_cast<uint32_t>((layout::kSlotHeaderBytes + body + kMinSlotBytes - 1) / kMinSlotBytes *
-                               kMinSlotBytes);
+  return static_cast<uint32_t>((layout::kSlotHeaderBytes + body + kMinSlotBytes - 1) /
+                               kMinSlotBytes * kMinSlotBytes);
 }
 
 }  // namespace
@@ -37,6 +38,7 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
                      const ibv_qp_cap& granted)
     : ibv_qp_ex{},
       owner_(owner),
+      segment_(owner.segment()),
       number_(number),
       record_(owner.segment().queue_pair(number)),
       cap_(granted),
@@ -66,17 +68,17 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
   record_.state.store(IBV_QPS_RESET);
   record_.life.store(0);
   record_.connection.store(0);
-  record_.peer_number.store(0);
+  set_peer(0);
   record_.peer_port.store(kNowhere);
   record_.ring = 0;
   record_.attention.store(0);
   record_.retries.store(0);
-  for (auto* count : {&record_.posted, &record_.completed, &record_.lost, &record_.on_wire,
-                      &record_.bytes_out, &record_.adopted, &record_.settled, &record_.refused_at,
-                      &record_.receives_posted, &record_.receives_filled, &record_.messages_in,
-                      &record_.bytes_in, &record_.dropped, &record_.dropped_ticks,
-                      &record_.receive_after_drop_ticks, &record_.not_ready,
-                      &record_.frame_mismatches, &record_.changed_in_flight}) {
+  for (auto* count :
+       {&record_.posted, &record_.completed, &record_.lost, &record_.on_wire, &record_.bytes_out,
+        &record_.adopted, &record_.settled, &record_.refused_at, &record_.receives_posted,
+        &record_.receives_filled, &record_.messages_in, &record_.bytes_in, &record_.dropped,
+        &record_.dropped_ticks, &record_.receive_after_drop_ticks, &record_.not_ready,
+        &record_.frame_mismatches, &record_.changed_in_flight}) {
     count->store(0);
   }
   record_.errors.store(0);
@@ -133,11 +135,9 @@ QueuePair::~QueuePair() {
   pthread_cond_destroy(&qp_base.cond);
 }
 
-const Segment& QueuePair::segment() const { return owner_.segment(); }
-
-bool QueuePair::receiving() const {
-  return qp_base.state == IBV_QPS_RTR || qp_base.state == IBV_QPS_RTS || qp_base.state == IBV_QPS_SQD ||
-         qp_base.state == IBV_QPS_SQE;
+void QueuePair::set_peer(uint32_t number) {
+  record_.peer_number.store(number);
+  peer_ = &segment().queue_pair(number % layout::kMaxQueuePairs);
 }
 
 // Units of a queue's depth that a message takes.
@@ -182,7 +182,8 @@ bool valid(const ibv_qp_attr& attributes, int mask, const Context& context) {
       return false;  // Ethernet and Thunderbolt know no LIDs
     }
   }
-  if ((mask & IBV_QP_MAX_QP_RD_ATOMIC) && attributes.max_rd_atomic > profile.max_rd_atomic) return false;
+  if ((mask & IBV_QP_MAX_QP_RD_ATOMIC) && attributes.max_rd_atomic > profile.max_rd_atomic)
+    return false;
   if ((mask & IBV_QP_MAX_DEST_RD_ATOMIC) && attributes.max_dest_rd_atomic > profile.max_rd_atomic) {
     return false;
   }
@@ -257,7 +258,7 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
     enter_error(false);
   } else {
     if (connecting) {
-      record_.peer_number.store(attributes_.dest_qp_num);
+      set_peer(attributes_.dest_qp_num);
       record_.peer_port.store(peer_port);
       topology_epoch_ = 0;
       peer_life_ = 0;
@@ -266,8 +267,7 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
     if (to != from) set_state(to);
     if (from == IBV_QPS_SQE) failing_ = false;
     if (starting) {
-      record_.life.store(segment().fresh_connection(),
-                         std::memory_order_release);
+      record_.life.store(segment().fresh_connection(), std::memory_order_release);
     }
     if (receiving() && !datagrams() && adopted_ == 0) adopt();
     if (to == IBV_QPS_SQD && wanted.en_sqd_async_notify && (mask & IBV_QP_EN_SQD_ASYNC_NOTIFY)) {
@@ -324,13 +324,13 @@ void QueuePair::flush_sends() {
 }
 
 void QueuePair::flush_receives() {
-  ibv_wc wc{};
-  wc.status = IBV_WC_WR_FLUSH_ERR;
-  wc.opcode = IBV_WC_RECV;
-  wc.qp_num = number_;
   for (; !own_receives_.empty(); own_receives_.pop()) {
+    ibv_wc& wc = receive_queue()->add();
     wc.wr_id = own_receives_.front().id;
-    receive_queue()->push(wc, true);
+    wc.status = IBV_WC_WR_FLUSH_ERR;
+    wc.opcode = IBV_WC_RECV;
+    wc.qp_num = number_;
+    receive_queue()->publish(wc, true);
   }
   if (qp_base.srq) owner_.raise(IBV_EVENT_QP_LAST_WQE_REACHED, &qp_base);
 }

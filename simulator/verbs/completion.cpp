@@ -15,19 +15,18 @@ namespace railyard::sim {
 
 namespace {
 
-// Empty polls after which the core is offered to others: the peer may need it to send what is awaited.
+// Empty polls after which the core is offered to others: the peer may need it to send what is
+// awaited.
 constexpr uint32_t kPollsPerYield = 64;
 
-// Brings what has happened into an empty queue; whether it is empty no more. Under the lock.
-bool look(CompletionQueue& queue) {
+// Brings what has happened into an empty queue, or to who polls it. Under the lock.
+void look(CompletionQueue& queue) {
   for (QueuePair* pair : queue.receivers) pair->progress_receives();
   for (QueuePair* pair : queue.senders) pair->progress_sends();
   // The receivers of XRC have no queue of their own: any message may end in this one.
   if (queue.shared_queues != 0) queue.owner().progress_all();
-  if (!queue.empty()) return true;
   // A program may poll one queue and forget another, whose peers wait all the same.
   if (queue.polls_without % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
-  return !queue.empty();
 }
 
 void after_empty_poll(CompletionQueue& queue) {
@@ -44,17 +43,17 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   CompletionQueue& queue = *CompletionQueue::from(face);
   Context& context = queue.owner();
   if (pass_gate(context.attachment(), Verb::poll_cq)) return -1;
-  int taken = 0;
+  int taken;
   {
     std::lock_guard guard(context.lock);
-    if (!queue.empty() || look(queue)) {
-      for (; taken < count && !queue.empty(); ++taken) queue.pop(out[taken]);
-      queue.polls_without = 0;
-    }
+    queue.begin_taking(out, count);
+    if (queue.taken() == 0) look(queue);
+    taken = queue.end_taking();
   }
   if (taken == 0) {
     after_empty_poll(queue);
   } else {
+    queue.polls_without = 0;
     for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
     context.attachment().count_progress(static_cast<uint64_t>(taken));
   }
@@ -92,7 +91,8 @@ ibv_cq_ex* create_completion_queue(ibv_context* face, ibv_cq_init_attr_ex* wante
   auto* channel = static_cast<Channel*>(wanted->channel);
   auto* queue = new CompletionQueue(context, *record, wanted->cqe, channel, wanted->cq_context);
   install_operations(*queue);
-  constexpr uint64_t kTimes = IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
+  constexpr uint64_t kTimes =
+      IBV_WC_EX_WITH_COMPLETION_TIMESTAMP | IBV_WC_EX_WITH_COMPLETION_TIMESTAMP_WALLCLOCK;
   if (wanted->wc_flags & kTimes) queue->keep_times();
   std::lock_guard guard(context.lock);
   if (channel) ++channel->refcnt;
@@ -126,8 +126,8 @@ RAILYARD_VERB int ibv_resize_cq(ibv_cq* face, int entries) {
 namespace {
 
 // ibv_destroy_cq(3), ibv_destroy_qp(3): both wait until every event has been acknowledged.
-void await_acknowledgements(pthread_mutex_t& mutex, pthread_cond_t& changed, const uint32_t& acknowledged,
-                            uint32_t delivered) {
+void await_acknowledgements(pthread_mutex_t& mutex, pthread_cond_t& changed,
+                            const uint32_t& acknowledged, uint32_t delivered) {
   pthread_mutex_lock(&mutex);
   while (acknowledged != delivered) pthread_cond_wait(&changed, &mutex);
   pthread_mutex_unlock(&mutex);
@@ -141,12 +141,15 @@ RAILYARD_VERB int ibv_destroy_cq(ibv_cq* face) {
   if (int error = enter(context, Verb::destroy_cq)) return error;
   {
     std::lock_guard guard(context.lock);
-    if (!queue.senders.empty() || !queue.receivers.empty() || queue.shared_queues != 0) return errno = EBUSY;
+    if (!queue.senders.empty() || !queue.receivers.empty() || queue.shared_queues != 0)
+      return errno = EBUSY;
     if (face->channel) --face->channel->refcnt;
     std::erase(context.completion_queues, &queue);
   }
   await_acknowledgements(face->mutex, face->cond, face->comp_events_completed, queue.events_taken);
-  context.segment().completion_queue(queue.record_index()).owner.store(0, std::memory_order_release);
+  context.segment()
+      .completion_queue(queue.record_index())
+      .owner.store(0, std::memory_order_release);
   context.give_back(Resource::completion_queues);
   delete &queue;
   return 0;
