@@ -35,9 +35,13 @@ void forget_in_child() {
 
 void complain(const char* what) { fprintf(stderr, "railyard: %s\n", what); }
 
-// How long the helper stays awake after its last work: a burst of one-sided operations should not pay
-// for a wake-up each.
+// How long the helper stays awake after its last work: a burst of one-sided operations should not
+// pay for a wake-up each.
 constexpr double kAwakeNs = 50'000;
+// A core that was given away and did not come back within so long is wanted by others. Who sleeps
+// is scheduled at once when it is woken; who merely waits for its turn may wait for a whole time
+// slice.
+constexpr double kTurnNs = 10'000;
 // How often to look at what nobody may ring for: a peer that died, a timer.
 constexpr int64_t kWatchNs = 50'000'000;
 constexpr int64_t kTimerNs = 200'000;
@@ -152,15 +156,17 @@ Attachment::Round Attachment::attend() {
 }
 
 void Attachment::help() {
-  uint64_t awake = segment_.ticks_in_ns(kAwakeNs);
+  uint64_t awake = segment_.ticks_in_ns(kAwakeNs), turn = segment_.ticks_in_ns(kTurnNs);
   uint64_t last_work = 0;
   for (;;) {
     uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
     if (attend().worked) last_work = platform::ticks();
     date_progress();
-    if (platform::ticks() - last_work < awake) {
+    uint64_t now = platform::ticks();
+    if (now - last_work < awake) {
       sched_yield();
-      continue;
+      if (platform::ticks() - now < turn) continue;
+      last_work = 0;
     }
     // Whoever posts next either sees that the helper sleeps, or is seen by this second look.
     record_->helper_asleep.store(1, std::memory_order_seq_cst);
@@ -183,9 +189,9 @@ void Attachment::write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64
   }
   uint64_t at = record_->trace_count.load(std::memory_order_relaxed);
   auto* records = reinterpret_cast<layout::TraceRecord*>(segment_.bytes_at(record_->trace));
-  records[at % layout::kTraceEvents] = {segment_.now_ticks(), sequence,
-                                        bytes,                queue_pair,
-                                        static_cast<uint16_t>(kind), static_cast<uint16_t>(detail)};
+  records[at % layout::kTraceEvents] = {
+      segment_.now_ticks(),         sequence, bytes, queue_pair, static_cast<uint16_t>(kind),
+      static_cast<uint16_t>(detail)};
   record_->trace_count.store(at + 1, std::memory_order_release);
 }
 
