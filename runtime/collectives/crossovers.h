@@ -17,6 +17,11 @@ inline constexpr size_t kMeshDoubling = kSmallRun;
 // the same number of bytes.)
 inline constexpr size_t kMeshOnePhase = kSmallPayload;
 
+// A ring of three or more sends so many bytes round as they are, for every rank to combine; more
+// are combined on the way, and from the second size on they go both ways.
+inline constexpr size_t kRingGather = kSmallPayload;
+inline constexpr size_t kRingBothWays = 64 << 10;
+
 // Buffers from here on are lent to the device for the time of an operation; smaller ones are copied
 // through the slab.
 inline constexpr size_t kLend = 64 << 10;

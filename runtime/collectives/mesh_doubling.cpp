@@ -38,7 +38,8 @@ bool Doubling::step() {
 void Doubling::combine_with(const std::byte* theirs) {
   std::byte* ours = call_.output + in_->offset();
   bool they_are_first = partner() < rank_;
-  combine(call_, ours, they_are_first ? theirs : ours, they_are_first ? ours : theirs, in_->bytes());
+  combine(call_, ours, they_are_first ? theirs : ours, they_are_first ? ours : theirs,
+          in_->bytes());
 }
 
 }  // namespace railyard::mesh

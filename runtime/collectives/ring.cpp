@@ -4,7 +4,7 @@ namespace railyard::ring {
 
 namespace {
 
-// Takes pieces from the left, each to its place, and passes some of them on.
+// Takes pieces from the rank before, each to its place, and passes some of them on.
 class Passing : public Flow {
  public:
   struct Stop {
@@ -12,9 +12,9 @@ class Passing : public Flow {
     bool goes_on;
   };
 
-  Passing(Engine& engine, int rank, int size, const Call& call, const Segments& outgoing,
+  Passing(const Way& way, const Call& call, const Slice& slice, const Segments& outgoing,
           size_t ready, const List<Stop>& stops)
-      : Flow(engine, rank, size, call, outgoing, ready, coming_in(engine, call, stops)),
+      : Flow(way, call, outgoing, ready, coming_in(way.engine().arena(), slice, stops)),
         stops_(stops) {}
 
   bool step() {
@@ -26,22 +26,124 @@ class Passing : public Flow {
   }
 
  private:
-  static Segments coming_in(Engine& engine, const Call& call, const List<Stop>& stops) {
-    Segments segments(engine.arena(), stops.size());
-    for (const Stop& stop : stops) segments.add(stop.target, call.bytes);
+  static Segments coming_in(Arena& arena, const Slice& slice, const List<Stop>& stops) {
+    Segments segments(arena, stops.size());
+    for (const Stop& stop : stops) segments.add(stop.target, slice.bytes);
     return segments;
   }
 
   List<Stop> stops_;
 };
 
+Passing gather(const Way& way, const Call& call, const Slice& slice) {
+  auto place = [&](int rank) {
+    return call.output + chunk_of(way.number(rank), way.size(), call.bytes).offset + slice.offset;
+  };
+  int steps = way.size() - 1;
+  Segments outgoing(way.engine().arena(), static_cast<size_t>(steps));
+  List<Passing::Stop> stops(way.engine().arena(), static_cast<size_t>(steps));
+  for (int step = 0; step < steps; ++step) {
+    outgoing.add(place(way.rank() - step), slice.bytes);
+    stops.add(place(way.rank() - 1 - step), step < steps - 1);
+  }
+  return Passing(way, call, slice, outgoing, 1, stops);
+}
+
+Passing spread(const Way& way, const Call& call, const Slice& slice) {
+  bool first = way.number(way.rank()) == call.root;
+  bool last = way.number(way.rank() + 1) == call.root;
+  std::byte* data = call.output + slice.offset;
+  Segments outgoing(way.engine().arena(), 1);
+  List<Passing::Stop> stops(way.engine().arena(), 1);
+  if (!last) outgoing.add(data, slice.bytes);
+  if (!first) stops.add(data, !last);
+  return Passing(way, call, slice, outgoing, first ? 1 : 0, stops);
+}
+
+// How many chunks pass through a rank of an all_to_all.
+size_t passing_chunks(int size) {
+  auto count = static_cast<size_t>(size);
+  return (count - 1) * (count - 2) / 2;
+}
+
+// Every chunk goes on until it is where it belongs. In step s come the chunks of rank r-s: the
+// first is for this rank, the others pass through `scratch`.
+Passing exchange(const Way& way, const Call& call, const Slice& slice, const std::byte* input,
+                 std::byte* scratch) {
+  auto count = static_cast<size_t>(way.size());
+  auto chunk = [&](int rank) {
+    return chunk_of(way.number(rank), way.size(), call.bytes).offset + slice.offset;
+  };
+  size_t pieces = count * (count - 1) / 2;
+  Segments outgoing(way.engine().arena(), pieces);
+  List<Passing::Stop> stops(way.engine().arena(), pieces);
+  for (int hop = 1; hop < way.size(); ++hop) {
+    outgoing.add(const_cast<std::byte*>(input) + chunk(way.rank() + hop), slice.bytes);
+  }
+  for (int step = 1; step < way.size(); ++step) {
+    stops.add(call.output + chunk(way.rank() - step), false);
+    for (int further = step + 1; further < way.size(); ++further, scratch += slice.bytes) {
+      outgoing.add(scratch, slice.bytes);
+      stops.add(scratch, true);
+    }
+  }
+  return Passing(way, call, slice, outgoing, count - 1, stops);
+}
+
 class Ring : public Collectives {
  public:
   Ring(Engine& engine, int rank, int size) : engine_(engine), rank_(rank), size_(size) {}
 
-  // Small arrays go round as they are and are combined in the order of ranks everywhere.
   void all_reduce(const Call& call) override {
-    if (call.bytes > kSmallPayload) return reduce_parts(engine_, rank_, size_, call);
+    if (call.bytes <= kRingGather) return gather_and_reduce(call);
+    lend(engine_, call.input, call.bytes);
+    lend(engine_, call.output, call.bytes);
+    run(call, [&](const Way& way, const Slice& slice) { return reduce_parts(way, call, slice); });
+  }
+
+  void sum_scatter(const Call& call) override {
+    std::byte* passing = scratch(call.bytes);
+    lend(engine_, call.input, call.bytes * static_cast<size_t>(size_));
+    lend(engine_, passing, call.bytes);
+    run(call, [&](const Way& way, const Slice& slice) {
+      return reduce_chunks(way, call, slice, passing);
+    });
+  }
+
+  void all_gather(const Call& call) override {
+    copy(call.output + chunk_of(rank_, size_, call.bytes).offset, call.input, call.bytes);
+    lend(engine_, call.output, call.bytes * static_cast<size_t>(size_));
+    run(call, [&](const Way& way, const Slice& slice) { return gather(way, call, slice); });
+  }
+
+  void broadcast(const Call& call) override {
+    lend(engine_, call.output, call.bytes);
+    run(call, [&](const Way& way, const Slice& slice) { return spread(way, call, slice); });
+  }
+
+  void all_to_all(const Call& call) override {
+    size_t all = call.bytes * static_cast<size_t>(size_);
+    size_t passing = call.bytes * passing_chunks(size_);
+    bool in_place = call.input == call.output;
+    std::byte* memory = scratch(passing + (in_place ? all : 0));
+    const std::byte* input = call.input;
+    if (in_place) {
+      copy(memory + passing, input, all);
+      input = memory + passing;
+    }
+    lend(engine_, call.output, all);
+    lend(engine_, memory, passing + (in_place ? all : 0));
+    lend(engine_, input, all);
+    size_t own = chunk_of(rank_, size_, call.bytes).offset;
+    copy(call.output + own, input + own, call.bytes);
+    run(call, [&](const Way& way, const Slice& slice) {
+      return exchange(way, call, slice, input, memory + slice.offset * passing_chunks(size_));
+    });
+  }
+
+ private:
+  // Small arrays go round as they are and are combined in the order of ranks everywhere.
+  void gather_and_reduce(const Call& call) {
     Call gathering = call;
     gathering.output = scratch(call.bytes * static_cast<size_t>(size_));
     all_gather(gathering);
@@ -53,74 +155,21 @@ class Ring : public Collectives {
     }
   }
 
-  void sum_scatter(const Call& call) override {
-    reduce_chunks(engine_, rank_, size_, call, scratch_);
-  }
-
-  void all_gather(const Call& call) override {
-    auto place = [&](int rank) { return call.output + chunk_of(rank, size_, call.bytes).offset; };
-    copy(place(rank_), call.input, call.bytes);
-    lend(engine_, call.output, call.bytes * static_cast<size_t>(size_));
-    auto steps = static_cast<size_t>(size_ - 1);
-    Segments outgoing(engine_.arena(), steps);
-    List<Passing::Stop> stops(engine_.arena(), steps);
-    for (int step = 0; step < size_ - 1; ++step) {
-      outgoing.add(place(rank_ - step), call.bytes);
-      stops.add(place(rank_ - 1 - step), step < size_ - 2);
+  // `make(way, slice)` says what goes one way. Much goes both ways, half each, because a cable
+  // carries as much in one direction as in the other at the same time. (Two ranks use both
+  // directions of their cables anyway.)
+  template <typename Make>
+  void run(const Call& call, Make make) {
+    Way right = Way::rightwards(engine_, rank_, size_);
+    if (size_ == 2 || call.bytes < kRingBothWays) {
+      auto operation = make(right, Slice{0, call.bytes});
+      return engine_.run(operation);
     }
-    pass(call, outgoing, 1, stops);
-  }
-
-  void broadcast(const Call& call) override {
-    lend(engine_, call.output, call.bytes);
-    bool last = right_of(rank_, size_) == call.root;
-    Segments outgoing(engine_.arena(), 1);
-    List<Passing::Stop> stops(engine_.arena(), 1);
-    if (!last) outgoing.add(call.output, call.bytes);
-    if (rank_ != call.root) stops.add(call.output, !last);
-    pass(call, outgoing, rank_ == call.root ? 1 : 0, stops);
-  }
-
-  // Every chunk goes to the right until it is where it belongs. In step s come the chunks of rank
-  // r-s: the first is for this rank, the others go on.
-  void all_to_all(const Call& call) override {
-    auto count = static_cast<size_t>(size_);
-    bool in_place = call.input == call.output;
-    std::byte* passing =
-        scratch(call.bytes * ((count - 1) * (count - 2) / 2 + (in_place ? count : 0)));
-    const std::byte* input = call.input;
-    lend(engine_, call.output, call.bytes * count);
-    lend(engine_, call.input, call.bytes * count);
-    lend(engine_, scratch_.data(), scratch_.size());
-    if (in_place) {
-      copy(passing, input, call.bytes * count);
-      input = passing;
-      passing += call.bytes * count;
-    }
-    size_t own = chunk_of(rank_, size_, call.bytes).offset;
-    copy(call.output + own, input + own, call.bytes);
-
-    size_t pieces = count * (count - 1) / 2;
-    Segments outgoing(engine_.arena(), pieces);
-    List<Passing::Stop> stops(engine_.arena(), pieces);
-    for (int hop = 1; hop < size_; ++hop) {
-      const std::byte* chunk = input + chunk_of(rank_ + hop, size_, call.bytes).offset;
-      outgoing.add(railyard::outgoing(chunk, call.bytes));
-    }
-    for (int step = 1; step < size_; ++step) {
-      stops.add(call.output + chunk_of(rank_ - step, size_, call.bytes).offset, false);
-      for (int further = step + 1; further < size_; ++further, passing += call.bytes) {
-        outgoing.add(passing, call.bytes);
-        stops.add(passing, true);
-      }
-    }
-    pass(call, outgoing, count - 1, stops);
-  }
-
- private:
-  void pass(const Call& call, const Segments& outgoing, size_t ready,
-            const List<Passing::Stop>& stops) {
-    Passing operation(engine_, rank_, size_, call, outgoing, ready, stops);
+    constexpr size_t kLine = 64;  // whole elements of any type
+    size_t half = call.bytes / 2 / kLine * kLine;
+    BothWays<decltype(make(right, Slice()))> operation{
+        make(right, Slice{0, half}),
+        make(Way::leftwards(engine_, rank_, size_), Slice{half, call.bytes - half})};
     engine_.run(operation);
   }
 

@@ -1,11 +1,12 @@
-// What the collectives of a ring have in common: one stream to the right and one from the left.
+// What the collectives of a ring have in common: one stream to the next rank on a way and one from
+// the rank before.
 //
 // What goes out are first pieces of this rank's own and then pieces that have come in, as they are
 // or combined with its own. A message may leave when the one it is made from has arrived, so all
 // steps of an algorithm flow through one pipeline without a pause between them.
 #pragma once
 
-#include "collectives/collectives.h"
+#include "collectives/ring_way.h"
 #include "transport/stream.h"
 
 namespace railyard::ring {
@@ -13,13 +14,13 @@ namespace railyard::ring {
 class Flow {
  public:
   // `ready`: how many of the outgoing segments can go at once.
-  Flow(Engine& engine, int rank, int size, const Call& call, const Segments& outgoing, size_t ready,
+  Flow(const Way& way, const Call& call, const Segments& outgoing, size_t ready,
        const Segments& incoming)
       : call_(call),
         replaces_(ready > 0),
-        allowed_(messages(engine.link(right_of(rank, size)).cut(), outgoing, ready)),
-        out_(engine.link(right_of(rank, size)), call.tag(), outgoing, allowed_),
-        in_(engine.link(left_of(rank, size)), call.tag(), incoming) {}
+        allowed_(messages(way.next().cut(), outgoing, ready)),
+        out_(way.next(), call.tag(), outgoing, allowed_),
+        in_(way.previous(), call.tag(), incoming) {}
 
   const char* name() const { return railyard::name(call_.kind); }
   const Rail* waits_for() {

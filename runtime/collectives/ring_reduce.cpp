@@ -4,9 +4,9 @@ namespace railyard::ring {
 
 namespace {
 
-Segments going_out(Engine& engine, const Call& call, const Part& first,
+Segments going_out(Arena& arena, const Call& call, const Part& first,
                    const List<Station>& stations) {
-  Segments segments(engine.arena(), stations.size());
+  Segments segments(arena, stations.size());
   segments.add(outgoing(call.input + first.offset, first.bytes));
   for (size_t i = 0; i + 1 < stations.size(); ++i) {
     segments.add(stations[i].target, stations[i].part.bytes);
@@ -15,8 +15,8 @@ Segments going_out(Engine& engine, const Call& call, const Part& first,
 }
 
 // Finished parts may lie in their places at once: they are made of what this rank has sent.
-Segments coming_in(Engine& engine, const List<Station>& stations) {
-  Segments segments(engine.arena(), stations.size());
+Segments coming_in(Arena& arena, const List<Station>& stations) {
+  Segments segments(arena, stations.size());
   for (const Station& station : stations) {
     segments.add(station.combined ? nullptr : station.target, station.part.bytes);
   }
@@ -25,10 +25,10 @@ Segments coming_in(Engine& engine, const List<Station>& stations) {
 
 }  // namespace
 
-Combining::Combining(Engine& engine, int rank, int size, const Call& call, const Part& first,
+Combining::Combining(const Way& way, const Call& call, const Part& first,
                      const List<Station>& stations)
-    : Flow(engine, rank, size, call, going_out(engine, call, first, stations), 1,
-           coming_in(engine, stations)),
+    : Flow(way, call, going_out(way.engine().arena(), call, first, stations), 1,
+           coming_in(way.engine().arena(), stations)),
       stations_(stations) {}
 
 bool Combining::step() {
@@ -45,32 +45,33 @@ bool Combining::step() {
   });
 }
 
-void reduce_parts(Engine& engine, int rank, int size, const Call& call) {
-  lend(engine, call.input, call.bytes);
-  lend(engine, call.output, call.bytes);
-  List<Station> stations(engine.arena(), 2 * static_cast<size_t>(size - 1));
-  for (int step = 0; step < 2 * (size - 1); ++step) {
-    Part part = part_of(rank - 1 - step, size, call.bytes, size_of(call.dtype));
-    stations.add(part, call.output + part.offset, step < size - 1);
+Combining reduce_parts(const Way& way, const Call& call, const Slice& slice) {
+  auto part = [&](int index) {
+    Part found = part_of(index, way.size(), slice.bytes, size_of(call.dtype));
+    found.offset += slice.offset;
+    return found;
+  };
+  int steps = way.size() - 1;
+  List<Station> stations(way.engine().arena(), 2 * static_cast<size_t>(steps));
+  for (int step = 0; step < 2 * steps; ++step) {
+    Part next = part(way.rank() - 1 - step);
+    stations.add(next, call.output + next.offset, step < steps);
   }
-  Part first = part_of(rank, size, call.bytes, size_of(call.dtype));
-  Combining operation(engine, rank, size, call, first, stations);
-  engine.run(operation);
+  return Combining(way, call, part(way.rank()), stations);
 }
 
-void reduce_chunks(Engine& engine, int rank, int size, const Call& call,
-                   std::vector<std::byte>& scratch) {
-  if (size > 2 && scratch.size() < call.bytes) scratch.resize(call.bytes);
-  lend(engine, call.input, call.bytes * static_cast<size_t>(size));
-  lend(engine, scratch.data(), scratch.size());
-  List<Station> stations(engine.arena(), static_cast<size_t>(size - 1));
-  for (int step = 0; step < size - 1; ++step) {
-    bool last = step == size - 2;
-    stations.add(chunk_of(rank - 2 - step, size, call.bytes), last ? call.output : scratch.data(),
-                 true);
+Combining reduce_chunks(const Way& way, const Call& call, const Slice& slice, std::byte* scratch) {
+  auto chunk = [&](int index) {
+    return Part{chunk_of(way.number(index), way.size(), call.bytes).offset + slice.offset,
+                slice.bytes};
+  };
+  int steps = way.size() - 1;
+  List<Station> stations(way.engine().arena(), static_cast<size_t>(steps));
+  for (int step = 0; step < steps; ++step) {
+    bool last = step == steps - 1;
+    stations.add(chunk(way.rank() - 2 - step), (last ? call.output : scratch) + slice.offset, true);
   }
-  Combining operation(engine, rank, size, call, chunk_of(rank - 1, size, call.bytes), stations);
-  engine.run(operation);
+  return Combining(way, call, chunk(way.rank() - 1), stations);
 }
 
 }  // namespace railyard::ring

@@ -13,12 +13,11 @@ struct Station {
   bool combined = true;  // with this rank's own input; or just kept
 };
 
-// Each step takes a piece from the left, combines it with this rank's own and passes it on; what
-// the last step yields stays here.
+// Each step takes a piece from the rank before, combines it with this rank's own and passes it on;
+// what the last step yields stays here.
 class Combining : public Flow {
  public:
-  Combining(Engine& engine, int rank, int size, const Call& call, const Part& first,
-            const List<Station>& stations);
+  Combining(const Way& way, const Call& call, const Part& first, const List<Station>& stations);
   bool step();
 
  private:
@@ -28,11 +27,10 @@ class Combining : public Flow {
 // all_sum, all_max, all_min: rank r begins with part r; after size-1 steps part r+1 is complete
 // here, and the completed parts then go round the same way. Part p is combined in the order p,
 // p+1, ...
-void reduce_parts(Engine& engine, int rank, int size, const Call& call);
+Combining reduce_parts(const Way& way, const Call& call, const Slice& slice);
 
-// sum_scatter: rank r begins with chunk r-1; after size-1 steps chunk r is complete here. `scratch`
-// takes the partial sums that pass through.
-void reduce_chunks(Engine& engine, int rank, int size, const Call& call,
-                   std::vector<std::byte>& scratch);
+// sum_scatter: rank r begins with chunk r-1; after size-1 steps chunk r is complete here.
+// `scratch`, a chunk long, takes the partial sums that pass through.
+Combining reduce_chunks(const Way& way, const Call& call, const Slice& slice, std::byte* scratch);
 
 }  // namespace railyard::ring
