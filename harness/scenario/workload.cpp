@@ -32,6 +32,13 @@ void check_value(const Reader& value, const Parameter& parameter, int ranks) {
     case ParameterKind::whole:
       value.whole(parameter.least, parameter.most);
       return;
+    case ParameterKind::stages: {
+      const uint64_t stages = value.whole(parameter.least, parameter.most);
+      if (static_cast<uint64_t>(ranks) % stages != 0) {
+        value.fail(fmt::format("{} ranks cannot be split into {} equal stages", ranks, stages));
+      }
+      return;
+    }
     case ParameterKind::bytes:
       read_bytes(value);
       return;
@@ -60,28 +67,30 @@ void check_value(const Reader& value, const Parameter& parameter, int ranks) {
   }
 }
 
-// What a whole number is, given or left out.
-uint64_t value_of(const Reader& entry, const OperationKind& kind, const std::string& name) {
+// What a whole number is, given or left out; `absent` where the operation has no such parameter.
+uint64_t value_of(const Reader& entry, const OperationKind& kind, const std::string& name,
+                  uint64_t absent = 0) {
   for (const Parameter& parameter : kind.parameters) {
     if (parameter.name != name) continue;
     if (entry.has(name)) return entry.at(name).json().get<uint64_t>();
     return Json::parse(parameter.otherwise).get<uint64_t>();
   }
-  return 16;  // of "bits": not quantised
+  return absent;
 }
 
 // What one parameter says of another, or of the number of ranks.
 void check_together(const Reader& entry, const OperationKind& kind, int ranks) {
-  const uint64_t unit = share_unit(value_of(entry, kind, "bits"));
+  const uint64_t unit = share_unit(value_of(entry, kind, "bits", 16));
+  const uint64_t sharers = static_cast<uint64_t>(ranks) / value_of(entry, kind, "stages", 1);
   for (const Parameter& parameter : kind.parameters) {
     const std::string name = parameter.name;
     const auto blame = [&] { return entry.has(name) ? entry.at(name) : entry; };
     if (parameter.shared) {
       const uint64_t value = value_of(entry, kind, name);
-      const uint64_t divisor = unit * static_cast<uint64_t>(ranks);
+      const uint64_t divisor = unit * sharers;
       if (value % divisor != 0) {
         blame().fail(fmt::format("{} of {} cannot be shared by {} ranks{}; take a multiple of {}",
-                                 name, value, ranks,
+                                 name, value, sharers,
                                  unit == 1 ? "" : fmt::format(" in groups of {}", unit), divisor));
       }
     }

@@ -91,6 +91,19 @@ TEST(Workload, RanksShareEqually) {
             "accepted");
 }
 
+TEST(Workload, StagesShareTheRanksEqually) {
+  const std::string narrow =
+      R"({"op": "tensor_parallel_decode", "width": 6, "hidden": 2, "stages": )";
+  EXPECT_EQ(answer(narrow + "2}", 4), "accepted");
+  EXPECT_EQ(
+      answer(narrow + "1}", 4),
+      "bad.json: workload/0/width: width of 6 cannot be shared by 4 ranks; take a multiple of 4");
+  EXPECT_EQ(answer(narrow + "3}", 4),
+            "bad.json: workload/0/stages: 4 ranks cannot be split into 3 equal stages");
+  EXPECT_EQ(answer(narrow + R"(4, "layers": 3})", 4),
+            "bad.json: workload/0/stages: stages is more than layers, which is 3");
+}
+
 TEST(Workload, ListsHoldPlainOperations) {
   EXPECT_EQ(
       answer(R"({"op": "loop", "operations": [{"op": "mix", "operations": [{"op": "barrier"}]}]})"),

@@ -25,7 +25,11 @@ class DeafGroup : public Group {
   int size() const override { return size_; }
   const std::string& backend() const override { return text_; }
   const std::string& backend_reason() const override { return text_; }
-  std::unique_ptr<Group> split(int, int) override { return nullptr; }
+  // Everybody is alone.
+  std::unique_ptr<Group> split(int color, int) override {
+    note("split", static_cast<size_t>(color));
+    return std::make_unique<DeafGroup>(0, 1);
+  }
 
   void all_sum(const void* input, void* output, size_t bytes, Dtype dtype) override {
     keep("all_sum", input, output, bytes);

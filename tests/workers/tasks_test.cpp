@@ -150,6 +150,17 @@ TEST(Models, SendWhatTheirNamesSay) {
             (std::vector<std::string>{"all_sum 2048", "all_sum 2048", "all_sum 1024"}));
 }
 
+TEST(Models, PassOnActivationsFromStageToStage) {
+  const std::string stages =
+      R"({"op": "tensor_parallel_decode", "layers": 3, "width": 8, "hidden": 8, "dtype": "float32", "stages": )";
+  OneRank middle(stages + "3}", 1, 3);
+  const Finding finding = middle.step();  // the digest that should have come is empty
+  ASSERT_TRUE(finding);
+  EXPECT_NE(finding->expected.find("that rank 0 sent"), std::string::npos);
+  EXPECT_EQ(middle.group.calls, (std::vector<std::string>{"split 1", "recv 32", "recv 16",
+                                                          "send 32", "send 16", "broadcast 32"}));
+}
+
 TEST(Loop, DoesAllInTurn) {
   OneRank rank(R"({"op": "loop", "operations": [{"op": "barrier", "repeat": 2},
                    {"op": "all_sum", "count": 3}, {"op": "send_recv", "from": 0, "to": 1, "bytes": 5}]})",

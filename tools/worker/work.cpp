@@ -56,16 +56,27 @@ using Field = std::variant<uint64_t Operation::*, int64_t Operation::*, int Oper
 
 const std::map<std::string, Field>& fields() {
   static const std::map<std::string, Field> known = {
-      {"count", &Operation::count},     {"bytes", &Operation::bytes},
-      {"time", &Operation::time_ns},    {"dtype", &Operation::dtype},
-      {"wire", &Operation::wire},       {"in_place", &Operation::in_place},
-      {"rounded", &Operation::rounded}, {"from", &Operation::from},
-      {"to", &Operation::to},           {"rank", &Operation::rank},
-      {"layers", &Operation::layers},   {"width", &Operation::width},
-      {"hidden", &Operation::hidden},   {"tokens", &Operation::tokens},
-      {"rows", &Operation::rows},       {"experts", &Operation::experts},
-      {"top_k", &Operation::top_k},     {"bits", &Operation::bits},
-      {"batch", &Operation::batch},     {"random_sizes", &Operation::random_sizes},
+      {"count", &Operation::count},
+      {"bytes", &Operation::bytes},
+      {"time", &Operation::time_ns},
+      {"dtype", &Operation::dtype},
+      {"wire", &Operation::wire},
+      {"in_place", &Operation::in_place},
+      {"rounded", &Operation::rounded},
+      {"from", &Operation::from},
+      {"to", &Operation::to},
+      {"rank", &Operation::rank},
+      {"layers", &Operation::layers},
+      {"stages", &Operation::stages},
+      {"width", &Operation::width},
+      {"hidden", &Operation::hidden},
+      {"tokens", &Operation::tokens},
+      {"rows", &Operation::rows},
+      {"experts", &Operation::experts},
+      {"top_k", &Operation::top_k},
+      {"bits", &Operation::bits},
+      {"batch", &Operation::batch},
+      {"random_sizes", &Operation::random_sizes},
   };
   return known;
 }

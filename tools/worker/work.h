@@ -41,6 +41,7 @@ struct Operation {
 
   // Of models.
   uint64_t layers = 1;
+  uint64_t stages = 1;
   uint64_t width = 1;
   uint64_t hidden = 1;
   uint64_t tokens = 1;

@@ -38,6 +38,7 @@ enum class ParameterKind {
   dtype,       // any element type
   floating,    // float32, float16 or bfloat16
   bits,        // of a weight: 4, 8, or 16 for one that is not quantised
+  stages,      // into how many the ranks are split: whole, and divides them
   flag,        // true or false
   operations,  // a list like the workload itself, without lists in it
 };
@@ -49,7 +50,8 @@ struct Parameter {
   uint64_t least = 0;
   uint64_t most = uint64_t{1} << 40;
   bool required = false;
-  bool shared = false;  // divided among the ranks: divisible by share_unit(bits) * ranks
+  // Divided among the ranks of a stage: divisible by share_unit(bits) * ranks / stages.
+  bool shared = false;
   const char* no_more_than = nullptr;  // another parameter
 };
 
@@ -99,6 +101,7 @@ inline constexpr Parameter kTensorParallelDecode[] = {
     {"hidden", ParameterKind::whole, "512", 1, kMostWidth, false, true},
     {"tokens", ParameterKind::whole, "1", 1, kMostTokens},
     {"bits", ParameterKind::bits, "16"},
+    {"stages", ParameterKind::stages, "1", 1, kMostLayers, false, false, "layers"},
     {"dtype", ParameterKind::floating, R"("float16")"},
 };
 inline constexpr Parameter kPipelineDecode[] = {
