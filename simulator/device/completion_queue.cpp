@@ -56,6 +56,20 @@ void CompletionQueue::begin_taking(ibv_wc* out, int count) {
     out[taken_] = ring_[read_ & (capacity_ - 1)];
 }
 
+void CompletionQueue::discard(uint32_t queue_pair) {
+  // What stays moves to the newest end: the count of what was written only grows.
+  uint64_t to = written_;
+  for (uint64_t i = written_; i-- != read_;) {
+    uint64_t from = i & (capacity_ - 1);
+    if (ring_[from].qp_num == queue_pair) continue;
+    --to;
+    ring_[to & (capacity_ - 1)] = ring_[from];
+    if (ticks_) ticks_[to & (capacity_ - 1)] = ticks_[from];
+  }
+  read_ = to;
+  record_.read.store(read_, std::memory_order_relaxed);
+}
+
 bool CompletionQueue::resize(uint32_t wanted) {
   if (size() > wanted) return false;
   uint64_t capacity = std::bit_ceil(uint64_t{wanted});

@@ -69,6 +69,10 @@ class CompletionQueue : public ibv_cq_ex {
   // From now on completions carry the time when they were written.
   void keep_times() { ticks_ = std::make_unique_for_overwrite<uint64_t[]>(capacity_); }
 
+  // Takes out what is of a queue pair that is no more, or begins anew: its program shall not take
+  // that for completions of what it posts next (mlx5 does the same, cq.c: mlx5_cq_clean).
+  void discard(uint32_t queue_pair);
+
   // Makes room for `entries`; false: more are in it.
   bool resize(uint32_t entries);
   void arm(bool solicited_only);

@@ -45,6 +45,9 @@ class QueuePair : public ibv_qp_ex {
   // Takes the shared memory it needs; 0 or an errno.
   int allocate();
 
+  // Whether a queue pair's type and its device have an operation; 0 or an errno.
+  static int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opcode);
+
   static QueuePair* from(ibv_qp* pair) { return reinterpret_cast<QueuePair*>(pair); }
   Context& owner() { return owner_; }
   uint32_t number() const { return number_; }
@@ -211,6 +214,7 @@ class QueuePair : public ibv_qp_ex {
   void flush_sends();
   void flush_receives();
   void reset();
+  void discard_completions();
   void set_state(ibv_qp_state state);
 
   Context& owner_;

@@ -108,10 +108,7 @@ void QueuePair::ring_process_of(const layout::QueuePair& pair, bool only_if_asle
   }
 }
 
-namespace {
-
-// Whether a queue pair's type and its device have an operation; 0 or an errno.
-int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opcode) {
+int QueuePair::offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opcode) {
   bool datagram = type == IBV_QPT_UD, reliable = !datagram && type != IBV_QPT_UC;
   if (type == IBV_QPT_XRC_RECV) return EINVAL;
   switch (opcode) {
@@ -134,8 +131,6 @@ int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opco
       return EINVAL;
   }
 }
-
-}  // namespace
 
 int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
   const fabric::Profile& profile = owner_.profile();
@@ -222,6 +217,9 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
   if (count != 0) {
     record_.posted.store(posted_, std::memory_order_relaxed);
     owner_.attachment().note_progress(now, count);
+    // What is complete already, as datagrams are and requests that failed, nobody else would tell
+    // of.
+    if (send_queue()->armed()) progress_sends();
   }
   return error;
 }

@@ -24,9 +24,11 @@ uint64_t ring_slots(uint32_t max_requests) {
 
 constexpr uint64_t kInboxSlots = 256;
 
-uint32_t slot_bytes(const ibv_qp_cap& cap, bool extended_reliable) {
-  size_t body =
-      std::max<size_t>({24, cap.max_inline_data, cap.max_send_sge * sizeof(layout::Piece)});
+uint32_t slot_bytes(const ibv_qp_cap& cap, const fabric::Profile& profile, bool extended_reliable) {
+  // Inline data that nobody asked room for is staged, which keeps the ring short.
+  bool asked = cap.max_inline_data > static_cast<uint32_t>(profile.min_inline);
+  size_t body = std::max<size_t>(
+      {24, asked ? cap.max_inline_data : 0, cap.max_send_sge * sizeof(layout::Piece)});
   if (extended_reliable) body += layout::kSharedQueueBytes;
   return static_cast<uint32_t>((layout::kSlotHeaderBytes + body + kMinSlotBytes - 1) /
                                kMinSlotBytes * kMinSlotBytes);
@@ -92,7 +94,7 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
 
 int QueuePair::allocate() {
   uint64_t slots = send_mask_ + 1;
-  record_.slot_bytes = slot_bytes(cap_, extended_reliable());
+  record_.slot_bytes = slot_bytes(cap_, owner_.profile(), extended_reliable());
   if (datagrams()) {
     slots = kInboxSlots;
     record_.slot_bytes = sizeof(layout::Datagram) + (128u << owner_.profile().mtu);
@@ -116,6 +118,7 @@ int QueuePair::allocate() {
 QueuePair::~QueuePair() {
   if (send_queue()) std::erase(send_queue()->senders, this);
   if (receive_queue()) std::erase(receive_queue()->receivers, this);
+  discard_completions();
   if (qp_base.srq) --SharedReceiveQueue::from(qp_base.srq)->users;
   record_.life.store(0, std::memory_order_release);
   record_.connection.store(0, std::memory_order_release);
@@ -335,8 +338,15 @@ void QueuePair::flush_receives() {
   if (qp_base.srq) owner_.raise(IBV_EVENT_QP_LAST_WQE_REACHED, &qp_base);
 }
 
+void QueuePair::discard_completions() {
+  for (CompletionQueue* queue : {send_queue(), receive_queue()}) {
+    if (queue) queue->discard(number_);
+  }
+}
+
 void QueuePair::reset() {
   set_state(IBV_QPS_RESET);
+  discard_completions();
   record_.life.store(0, std::memory_order_release);
   completed_ = released_ = posted_;
   start_connection();

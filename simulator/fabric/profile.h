@@ -70,6 +70,7 @@ struct Profile {
   int32_t over_post_error;  // errno of a post to a full queue
   int32_t max_sge;
   int32_t max_inline;
+  int32_t min_inline;       // granted unasked
   int32_t max_completions;  // entries of a completion queue
   uint64_t max_message_bytes;
   uint32_t multi_frame_in_flight;  // messages longer than a unit; one more stalls its queue pair.

@@ -86,6 +86,7 @@ void read_offers_and_limits(Reader& rules, Profile& profile) {
   profile.over_post_error = rules.error("over_post", "ENOMEM");
   profile.max_sge = rules.get<int32_t>("max_sge");
   profile.max_inline = rules.get<int32_t>("max_inline");
+  profile.min_inline = rules.get<int32_t>("min_inline");
   profile.max_completions = rules.get<int32_t>("max_completions");
   profile.max_message_bytes = rules.get<uint64_t>("max_message_bytes");
   profile.multi_frame_in_flight = rules.get<uint32_t>("multi_frame_in_flight");

@@ -120,6 +120,7 @@ RAILYARD_VERB int ibv_resize_cq(ibv_cq* face, int entries) {
   if (int error = enter(queue.owner(), Verb::resize_cq)) return error;
   if (entries < 1 || entries > queue.owner().profile().max_completions) return errno = EINVAL;
   std::lock_guard guard(queue.owner().lock);
+  look(queue);
   return queue.resize(static_cast<uint32_t>(entries)) ? 0 : (errno = EINVAL);
 }
 

@@ -11,6 +11,7 @@ ibv_mw* allocate_window(ibv_pd* domain, ibv_mw_type type) {
   Context& context = Context::from(domain->context);
   if (enter(context, Verb::alloc_mw)) return nullptr;
   if (!context.profile().windows) return errno = EOPNOTSUPP, nullptr;
+  if (type != IBV_MW_TYPE_1 && type != IBV_MW_TYPE_2) return errno = EINVAL, nullptr;
   std::lock_guard guard(context.lock);
   Region unbound;
   unbound.domain = domain;

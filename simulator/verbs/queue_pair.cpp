@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <mutex>
+#include <utility>
 
 #include "device/context.h"
 #include "device/gate.h"
@@ -39,7 +40,28 @@ int grant(const fabric::Profile& profile, ibv_qp_cap& cap) {
   cap.max_recv_wr = std::max(cap.max_recv_wr, least);
   cap.max_send_sge = std::max(cap.max_send_sge, 1u);
   cap.max_recv_sge = std::max(cap.max_recv_sge, 1u);
+  cap.max_inline_data = std::max(cap.max_inline_data, static_cast<uint32_t>(profile.min_inline));
   return 0;
+}
+
+// Whether the device builds all these kinds of request (ibv_create_qp_ex(3), send_ops_flags).
+bool builds(const fabric::Profile& profile, ibv_qp_type type, uint64_t operations) {
+  static constexpr std::pair<uint64_t, ibv_wr_opcode> kOperations[] = {
+      {IBV_QP_EX_WITH_SEND, IBV_WR_SEND},
+      {IBV_QP_EX_WITH_SEND_WITH_IMM, IBV_WR_SEND_WITH_IMM},
+      {IBV_QP_EX_WITH_SEND_WITH_INV, IBV_WR_SEND_WITH_INV},
+      {IBV_QP_EX_WITH_RDMA_WRITE, IBV_WR_RDMA_WRITE},
+      {IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM, IBV_WR_RDMA_WRITE_WITH_IMM},
+      {IBV_QP_EX_WITH_RDMA_READ, IBV_WR_RDMA_READ},
+      {IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP, IBV_WR_ATOMIC_CMP_AND_SWP},
+      {IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD, IBV_WR_ATOMIC_FETCH_AND_ADD},
+      {IBV_QP_EX_WITH_LOCAL_INV, IBV_WR_LOCAL_INV},
+      {IBV_QP_EX_WITH_BIND_MW, IBV_WR_BIND_MW}};
+  for (auto [flag, opcode] : kOperations) {
+    if ((operations & flag) && QueuePair::offered(profile, type, opcode) != 0) return false;
+    operations &= ~flag;
+  }
+  return operations == 0;
 }
 
 // An XRC receiver has a domain and neither queues nor protection domain of its own.
@@ -80,6 +102,10 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
     return errno = profile.transport_error, nullptr;
   }
   if (int error = complete_and_check(*wanted)) return errno = error, nullptr;
+  bool extended = wanted->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+  if (extended && !builds(profile, wanted->qp_type, wanted->send_ops_flags)) {
+    return errno = EOPNOTSUPP, nullptr;
+  }
   if (int error = grant(profile, wanted->cap)) return errno = error, nullptr;
   if (int error = context.take(Resource::queue_pairs)) return errno = error, nullptr;
   std::optional<uint32_t> number = context.segment().claim_queue_pair(context.attachment().process());
@@ -92,7 +118,6 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
     context.give_back(Resource::queue_pairs);
     return errno = error, nullptr;
   }
-  bool extended = wanted->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
   if (extended) install_operations(*pair);
   context.queue_pairs.push_back(pair);
   return &pair->qp_base;

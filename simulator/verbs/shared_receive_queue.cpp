@@ -21,15 +21,15 @@ ibv_srq* create_shared_receive_queue(ibv_context* face, ibv_srq_init_attr_ex* wa
   if ((wanted->comp_mask & IBV_SRQ_INIT_ATTR_TYPE) && wanted->srq_type > IBV_SRQT_XRC) {
     return errno = EOPNOTSUPP, nullptr;
   }
-  if (wanted->attr.max_wr == 0 || !wanted->pd ||
-      wanted->attr.max_wr > static_cast<uint32_t>(profile.max_shared_receives) ||
+  if (!wanted->pd || wanted->attr.max_wr > static_cast<uint32_t>(profile.max_shared_receives) ||
       wanted->attr.max_sge > static_cast<uint32_t>(profile.max_sge) ||
       (extended && (!wanted->cq || !wanted->xrcd))) {
     return errno = EINVAL, nullptr;
   }
   std::lock_guard guard(context.lock);
-  auto* queue = new SharedReceiveQueue(context, wanted->attr.max_wr, std::max(wanted->attr.max_sge, 1u),
-                                       context.next_shared_queue++);
+  auto* queue =
+      new SharedReceiveQueue(context, std::max(wanted->attr.max_wr, 1u),
+                             std::max(wanted->attr.max_sge, 1u), context.next_shared_queue++);
   queue->context = face;
   queue->srq_context = wanted->srq_context;
   queue->pd = wanted->pd;

@@ -1,6 +1,7 @@
 // Unreliable datagrams and multicast (InfiniBand specification, 9.8.3, 10.2.2 and 10.5).
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -153,6 +154,35 @@ TEST_F(DatagramTest, AControlledKeyIsThatOfTheSendersQueuePair) {
     ASSERT_EQ(stage.left.send({stage.from.piece(0, 8)}, request), 0);
     EXPECT_EQ(stage.right_queue.next().status, IBV_WC_SUCCESS);
     stage.left_queue.next();
+  });
+}
+
+// Its completion is due at once, and nobody but the sender knows.
+TEST_F(DatagramTest, AnArmedQueueTellsThatItHasLeft) {
+  cluster("connectx");
+  program([&] {
+    Program here;
+    ibv_comp_channel* channel = ibv_create_comp_channel(here.context);
+    {
+      Queue told(here, 64, channel), other(here);
+      Pair left(here, told, other, options()), right(here, other, options());
+      Buffer buffer(here, 4096);
+      left.connect();
+      right.connect();
+      Handle handle(here, right.address());
+      ASSERT_EQ(ibv_req_notify_cq(told.get(), 0), 0);
+      ASSERT_EQ(left.send({buffer.piece(0, 8)}, {.handle = handle.get(), .number = right.number()}),
+                0);
+      pollfd event{channel->fd, POLLIN, 0};
+      ASSERT_EQ(poll(&event, 1, 5000), 1);
+      ibv_cq* queue = nullptr;
+      void* user = nullptr;
+      ASSERT_EQ(ibv_get_cq_event(channel, &queue, &user), 0);
+      ibv_ack_cq_events(queue, 1);
+      EXPECT_EQ(queue, told.get());
+      EXPECT_EQ(told.next().status, IBV_WC_SUCCESS);
+    }
+    EXPECT_EQ(ibv_destroy_comp_channel(channel), 0);
   });
 }
 

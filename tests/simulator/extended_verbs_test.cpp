@@ -123,6 +123,25 @@ TEST_F(ExtendedVerbsTest, WhatNoDeviceOffersIsRefused) {
   });
 }
 
+// ibv_create_qp_ex(3): who asks for kinds of request that the device cannot build is told at once.
+TEST_F(ExtendedVerbsTest, RequestsThatTheDeviceCannotBuildAreRefused) {
+  with_program([](Program& here) {
+    Queue queue(here);
+    for (uint64_t operations :
+         {IBV_QP_EX_WITH_TSO, IBV_QP_EX_WITH_ATOMIC_WRITE, IBV_QP_EX_WITH_RDMA_READ}) {
+      ibv_qp_init_attr_ex wanted{};
+      wanted.qp_type = IBV_QPT_UC;  // which has no READ
+      wanted.send_cq = wanted.recv_cq = queue.get();
+      wanted.cap = {8, 8, 1, 1, 0};
+      wanted.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
+      wanted.pd = here.domain;
+      wanted.send_ops_flags = operations | IBV_QP_EX_WITH_SEND;
+      EXPECT_EQ(ibv_create_qp_ex(here.context, &wanted), nullptr) << operations;
+      EXPECT_EQ(errno, EOPNOTSUPP) << operations;
+    }
+  });
+}
+
 TEST_F(ExtendedVerbsTest, TheDevicesExtendedAttributesBeginWithTheOrdinaryOnes) {
   with_program([](Program& here) {
     ibv_device_attr_ex extended{};

@@ -1,37 +1,6 @@
 # Programs that need more of the system than libibverbs: the paths of the devices, or the connection
 # manager. Unmodified, like those of programs.cmake.
 
-# railyard_pair_test(<name> [AT_ONCE] [PROFILE <profile>] SERVER <command> CLIENT <command>)
-# The commands are for tests/simulator/pair.sh. AT_ONCE: nobody can see that the server listens, and the
-# client comes again.
-function(railyard_pair_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "AT_ONCE" "PROFILE;SERVER;CLIENT" "")
-  set(test simulator.program.${name})
-  string(REGEX REPLACE "^(env ([A-Z_]+=[^ ]+ )+)" "" program "${arg_CLIENT}")
-  string(REGEX MATCH "^[^ ]+" program "${program}")
-  find_program(RAILYARD_PROGRAM_${program} ${program})
-  if(NOT RAILYARD_PROGRAM_${program})
-    add_test(NAME ${test}
-             COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${program} is not installed")
-    set_tests_properties(${test} PROPERTIES LABELS programs SKIP_REGULAR_EXPRESSION "skipped: ")
-    return()
-  endif()
-  set(profile connectx)
-  if(arg_PROFILE)
-    set(profile ${arg_PROFILE})
-  endif()
-  set(peer {peer})
-  if(arg_AT_ONCE)
-    set(peer rank:{rank})
-  endif()
-  add_test(NAME ${test} COMMAND railyard exec -n 2 --profile ${profile} --
-           ${CMAKE_CURRENT_SOURCE_DIR}/pair.sh {port} ${arg_SERVER} ${arg_CLIENT} ${peer})
-  set_tests_properties(${test} PROPERTIES TIMEOUT 90 LABELS programs)
-  if(arg_SERVER MATCHES "^endless ")  # and so ended by a signal
-    set_tests_properties(${test} PROPERTIES PASS_REGULAR_EXPRESSION "the client has succeeded")
-  endif()
-endfunction()
-
 # railyard_sight_test(<name> EXPECT <regular expression> <program> [argument...]): what one rank sees.
 function(railyard_sight_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "EXPECT;PROFILE" "")
@@ -80,6 +49,10 @@ railyard_pair_test(ucmatose SERVER "ucmatose -p $port -c 20 -C 50"
                    CLIENT "ucmatose -s $peer -p $port -c 20 -C 50")
 railyard_pair_test(udaddy SERVER "udaddy -c 4" CLIENT "udaddy -c 4 -s $peer")
 railyard_pair_test(rdma_client SERVER "rdma_server -p $port" CLIENT "rdma_client -s $peer -p $port")
+foreach(kind r x)  # reliable connections, and XRC
+  railyard_pair_test(rdma_xclient.${kind} SERVER "rdma_xserver -p $port -c ${kind}"
+                     CLIENT "rdma_xclient -s $peer -p $port -c ${kind}")
+endforeach()
 railyard_pair_test(cmtime SERVER "endless cmtime -p $port -c 20" CLIENT "cmtime -p $port -c 20 -s $peer")
 railyard_pair_test(mckey AT_ONCE SERVER "mckey -m 239.1.1.1 -C 1" CLIENT "mckey -m 239.1.1.1 -C 1 -s")
 

@@ -281,6 +281,34 @@ TEST_P(QueuePairStateTest, TheFabricShowsItsState) {
 
 class QueuePairTypeTest : public VerbsTest {};
 
+// Its completions go with a queue pair; those of another in the same queue stay (mlx5_cq_clean).
+TEST_F(QueuePairTypeTest, CompletionsEndWithTheirQueuePair) {
+  cluster("connectx");
+  program([&] {
+    Program here;
+    Queue queue(here);
+    Buffer buffer(here, 4096);
+    Pair stays(here, queue);
+    ASSERT_EQ(stays.to_init(), 0);
+    auto flushed = [&](Pair& pair, uint64_t id) {
+      ASSERT_EQ(pair.to_init(), 0);
+      ASSERT_EQ(pair.receive({buffer.piece(0, 8)}, id), 0);
+      ASSERT_EQ(pair.to(IBV_QPS_ERR), 0);
+    };
+    ASSERT_EQ(stays.receive({buffer.piece(0, 8)}, 2), 0);
+    {
+      Pair goes(here, queue);
+      flushed(goes, 1);
+      ASSERT_EQ(stays.to(IBV_QPS_ERR), 0);
+      Pair anew(here, queue);
+      flushed(anew, 3);
+      ASSERT_EQ(anew.to(IBV_QPS_RESET), 0);
+    }
+    EXPECT_EQ(queue.next().wr_id, 2u);
+    EXPECT_TRUE(queue.quiet());
+  });
+}
+
 TEST_F(QueuePairTypeTest, WhatTheDeviceDoesNotOfferIsRefused) {
   cluster("permissive", 1, R"({"rules": {"transports": ["RC"]}})");
   program([&] {

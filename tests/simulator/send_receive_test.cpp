@@ -224,6 +224,32 @@ TEST_P(SendReceiveTest, MoreInlineDataThanGrantedIsRefused) {
   });
 }
 
+// Programs rely on it: rdma_xclient asks for no room and sends 16 bytes inline.
+TEST_P(SendReceiveTest, InlineRoomComesUnaskedWhereTheDeviceHasIt) {
+  auto body = [](Program& here, LocalPair& pairs) {
+    uint32_t room = pairs.left.granted().max_inline_data;
+    ASSERT_EQ(room, 60u);
+    Buffer to(here, 4096);
+    std::vector<uint8_t> from(room, uint8_t{0x5a});
+    ASSERT_EQ(pairs.right.receive({to.all()}), 0);
+    ibv_sge piece{reinterpret_cast<uint64_t>(from.data()), room, 0};
+    ASSERT_EQ(pairs.left.send({piece}, {.flags = IBV_SEND_INLINE}), 0);
+    std::fill(from.begin(), from.end(), uint8_t{0});
+    EXPECT_EQ(pairs.right_queue.next().byte_len, room);
+    EXPECT_TRUE(
+        std::all_of(to.data(), to.data() + room, [](uint8_t byte) { return byte == 0x5a; }));
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_SUCCESS);
+  };
+  with_pairs({}, body, "connectx");
+}
+
+TEST_P(SendReceiveTest, InlineRoomHasToBeAskedForWhereItIsNot) {
+  with_pairs({}, [](Program& here, LocalPair& pairs) {
+    Buffer from(here, 4096);
+    EXPECT_EQ(pairs.left.send({from.piece(0, 1)}, {.flags = IBV_SEND_INLINE}), EINVAL);
+  });
+}
+
 TEST_P(SendReceiveTest, AnUnsignaledSendCompletesInSilence) {
   with_pairs({.signal_all = false}, [](Program& here, LocalPair& pairs) {
     Buffer buffer(here, 4096);
