@@ -17,7 +17,8 @@ class EventPipe {
   // Never blocks. False when the pipe is full (thousands of events that nobody reads).
   bool put(const void* event, size_t bytes) const;
 
-  // Blocks unless the program made the descriptor non-blocking (then -1, EAGAIN). A cancellation point.
+  // Blocks unless the program made the descriptor non-blocking (then -1, EAGAIN); a signal's handler
+  // ends it (-1, EINTR). A cancellation point.
   int get(void* event, size_t bytes) const;
   // Whether get() would block.
   bool empty() const;

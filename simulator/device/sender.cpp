@@ -18,7 +18,7 @@ namespace {
 constexpr uint32_t kStalledPolls = 1024;
 constexpr double kLookAtPeerNs = 10e6;
 constexpr int64_t kLingerStepNs = 20'000;
-constexpr int kLingerSteps = 5000;
+constexpr double kLingerNs = 100e6;
 
 bool atomic(ibv_wr_opcode opcode) {
   return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
@@ -515,7 +515,9 @@ void QueuePair::linger() {
     return qp_base.state == IBV_QPS_RTS && !reliable() && completed_ == posted_ &&
            read_settled() != on_wire_;
   };
-  for (int step = 0; step < kLingerSteps && unread(); ++step) {
+  // By the clock, as a step may take long where many want the cores.
+  uint64_t end = segment().now_ticks() + segment().ticks_in_ns(kLingerNs);
+  while (unread() && segment().now_ticks() < end) {
     ring_peer(true);
     platform::pause_thread(kLingerStepNs);
   }

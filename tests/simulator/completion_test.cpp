@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -261,6 +263,30 @@ TEST_F(CompletionTest, ArmedForSolicitedCompletionsAnErrorCountsAsOne) {
     EXPECT_TRUE(stage.channel.readable(5000));
     EXPECT_NE(stage.channel.next(), nullptr);
     EXPECT_EQ(stage.right_queue.next().status, IBV_WC_WR_FLUSH_ERR);
+  });
+}
+
+// Programs end their waiting with an alarm, as qperf does.
+TEST_F(CompletionTest, ASignalEndsTheWaitForAnEvent) {
+  cluster("permissive");
+  program([&] {
+    Program here;
+    ibv_comp_channel* channel = ibv_create_comp_channel(here.context);
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGALRM, &action, nullptr);
+    // Again and again, as the first may come before the wait.
+    itimerval soon{{0, 20000}, {0, 20000}};
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    ibv_cq* queue = nullptr;
+    void* user = nullptr;
+    EXPECT_EQ(ibv_get_cq_event(channel, &queue, &user), -1);
+    EXPECT_EQ(errno, EINTR);
+    ibv_async_event event{};
+    EXPECT_EQ(ibv_get_async_event(here.context, &event), -1);
+    EXPECT_EQ(errno, EINTR);
+    setitimer(ITIMER_REAL, nullptr, nullptr);
+    EXPECT_EQ(ibv_destroy_comp_channel(channel), 0);
   });
 }
 

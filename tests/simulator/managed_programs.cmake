@@ -73,7 +73,14 @@ railyard_pair_test(riostream SERVER "riostream -p $port -S 65536 -I 20 -C 10"
 railyard_pair_test(udpong AT_ONCE SERVER "endless udpong -b 127.0.0.1 -p $port -S 64 -C 100"
                    CLIENT "udpong -s $peer -p $port -S 64 -C 100")
 
-# Not qperf: see the README of the simulator.
+# qperf gives up when the other side has not answered for 5 seconds; a busy machine may take longer.
+foreach(tests "rc_lat rc_bw rc_bi_bw" "uc_lat uc_bw" "ud_lat ud_bw"
+              "rc_rdma_write_lat rc_rdma_write_bw rc_rdma_read_lat rc_rdma_read_bw"
+              "rc_compare_swap_mr rc_fetch_add_mr ver_rc_compare_swap ver_rc_fetch_add")
+  string(REGEX MATCH "^(ver_)?[a-z]+_[a-z]+" kind ${tests})
+  railyard_pair_test(qperf.${kind} SERVER "endless qperf -lp $port"
+                     CLIENT "qperf $peer -lp $port -to 40 -t 1 ${tests}")
+endforeach()
 
 # libfabric, whose verbs provider is not there without a connection manager.
 # Not rxm: see the README of the simulator.
