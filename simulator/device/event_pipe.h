@@ -1,5 +1,5 @@
-// A queue of small events behind a real descriptor: readable exactly while an event is pending, so that
-// programs can use it with poll, epoll and O_NONBLOCK.
+// A queue of small events behind a real descriptor: readable exactly while an event is pending, so
+// that programs can use it with poll, epoll and O_NONBLOCK.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ class EventPipe {
   // Never blocks. False when the pipe is full (thousands of events that nobody reads).
   bool put(const void* event, size_t bytes) const;
 
-  // Blocks unless the program made the descriptor non-blocking (then -1, EAGAIN); a signal's handler
-  // ends it (-1, EINTR). A cancellation point.
+  // Blocks unless the program made the descriptor non-blocking (then -1, EAGAIN); a signal's
+  // handler ends it (-1, EINTR). A cancellation point.
   int get(void* event, size_t bytes) const;
   // Whether get() would block.
   bool empty() const;

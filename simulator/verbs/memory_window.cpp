@@ -26,7 +26,8 @@ int deallocate_window(ibv_mw* window) {
   {
     std::lock_guard guard(context.lock);
     // By its handle: a binding that failed has left a key in `rkey` that the window never had.
-    if (Region* region = context.regions.find_window(window->handle)) context.regions.remove(region->key);
+    if (Region* region = context.regions.find_window(window->handle))
+      context.regions.remove(region->key);
   }
   delete window;
   return 0;

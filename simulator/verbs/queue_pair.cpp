@@ -17,12 +17,17 @@ namespace {
 
 uint32_t transport_bit(ibv_qp_type type) {
   switch (type) {
-    case IBV_QPT_RC: return fabric::kReliable;
-    case IBV_QPT_UC: return fabric::kUnreliable;
-    case IBV_QPT_UD: return fabric::kDatagram;
+    case IBV_QPT_RC:
+      return fabric::kReliable;
+    case IBV_QPT_UC:
+      return fabric::kUnreliable;
+    case IBV_QPT_UD:
+      return fabric::kDatagram;
     case IBV_QPT_XRC_SEND:
-    case IBV_QPT_XRC_RECV: return fabric::kExtendedReliable;
-    default: return 0;
+    case IBV_QPT_XRC_RECV:
+      return fabric::kExtendedReliable;
+    default:
+      return 0;
   }
 }
 
@@ -96,7 +101,8 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
   Context& context = Context::from(face);
   if (enter(context, Verb::create_qp)) return nullptr;
   const fabric::Profile& profile = context.profile();
-  constexpr uint32_t kKnown = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_XRCD;
+  constexpr uint32_t kKnown =
+      IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS | IBV_QP_INIT_ATTR_XRCD;
   if (wanted->comp_mask & ~kKnown) return errno = EOPNOTSUPP, nullptr;
   if (!(profile.transports & transport_bit(wanted->qp_type))) {
     return errno = profile.transport_error, nullptr;
@@ -108,7 +114,8 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
   }
   if (int error = grant(profile, wanted->cap)) return errno = error, nullptr;
   if (int error = context.take(Resource::queue_pairs)) return errno = error, nullptr;
-  std::optional<uint32_t> number = context.segment().claim_queue_pair(context.attachment().process());
+  std::optional<uint32_t> number =
+      context.segment().claim_queue_pair(context.attachment().process());
   if (!number) return context.give_back(Resource::queue_pairs), nullptr;
 
   auto* pair = new QueuePair(context, *number, *wanted, wanted->cap);
@@ -177,7 +184,8 @@ RAILYARD_VERB int ibv_modify_qp(ibv_qp* face, ibv_qp_attr* attributes, int mask)
   return error ? (errno = error) : 0;
 }
 
-RAILYARD_VERB int ibv_query_qp(ibv_qp* face, ibv_qp_attr* attributes, int, ibv_qp_init_attr* initial) {
+RAILYARD_VERB int ibv_query_qp(ibv_qp* face, ibv_qp_attr* attributes, int,
+                               ibv_qp_init_attr* initial) {
   QueuePair& pair = *QueuePair::from(face);
   if (int error = enter(pair.owner(), Verb::query_qp)) return error;
   std::lock_guard guard(pair.owner().lock);

@@ -59,11 +59,13 @@ int post_shared_receive(ibv_srq* face, ibv_recv_wr* requests, ibv_recv_wr** bad)
   return queue.post(requests, bad);
 }
 
-// A domain joins processes on a real device through the file behind `fd`; here each process has its own.
+// A domain joins processes on a real device through the file behind `fd`; here each process has its
+// own.
 ibv_xrcd* open_extended_domain(ibv_context* face, ibv_xrcd_init_attr*) {
   Context& context = Context::from(face);
   if (enter(context, Verb::open_xrcd)) return nullptr;
-  if (!(context.profile().transports & fabric::kExtendedReliable)) return errno = EOPNOTSUPP, nullptr;
+  if (!(context.profile().transports & fabric::kExtendedReliable))
+    return errno = EOPNOTSUPP, nullptr;
   return new ibv_xrcd{face};
 }
 
