@@ -96,6 +96,10 @@ void CompletionQueue::set_armed_for_peers() {
   record_.armed.store(armed_ != 0, std::memory_order_relaxed);
   for (QueuePair* pair : senders) pair->update_attention();
   for (QueuePair* pair : receivers) pair->update_attention();
+  if (shared_queues == 0) return;
+  for (QueuePair* pair : owner_.queue_pairs) {
+    if (pair->qp_base.qp_type == IBV_QPT_XRC_RECV) pair->update_attention();
+  }
 }
 
 }  // namespace railyard::sim

@@ -157,10 +157,14 @@ void QueuePair::set_state(ibv_qp_state state) {
 
 void QueuePair::update_attention() {
   uint32_t flags = 0;
-  for (const CompletionQueue* queue : {send_queue(), receive_queue()}) {
-    if (!queue) continue;
-    if (queue->channel) flags |= layout::kHasChannel;
-    if (queue->armed()) flags |= layout::kArmed;
+  auto look = [&](const CompletionQueue* queue) {
+    if (queue && queue->channel) flags |= layout::kHasChannel;
+    if (queue && queue->armed()) flags |= layout::kArmed;
+  };
+  look(send_queue());
+  look(receive_queue());
+  if (qp_base.qp_type == IBV_QPT_XRC_RECV) {  // whose messages may end in any of these
+    for (const SharedReceiveQueue* shared : owner_.shared_queues) look(shared->completions);
   }
   record_.attention.store(flags, std::memory_order_release);
 }
@@ -273,6 +277,8 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
       record_.life.store(segment().fresh_connection(), std::memory_order_release);
     }
     if (receiving() && !datagrams() && adopted_ == 0) adopt();
+    // A peer that was quicker has sent already, and rung for nothing.
+    if (starting) progress_receives();
     if (to == IBV_QPS_SQD && wanted.en_sqd_async_notify && (mask & IBV_QP_EN_SQD_ASYNC_NOTIFY)) {
       owner_.raise(IBV_EVENT_SQ_DRAINED, &qp_base);
     }
