@@ -94,6 +94,47 @@ HWY_INLINE void sum_halves(uint16_t* out, const uint16_t* a, const uint16_t* b, 
   for (; i < count; ++i) out[i] = Half::add(a[i], b[i]);
 }
 
+template <typename Half>
+HWY_INLINE size_t widen_halves(float* out, const uint16_t* in, size_t count) {
+  const size_t lanes = hn::Lanes(kBits);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(Half::widen(hn::PromoteTo(kBits, hn::LoadU(kHalves, in + i))), kFloats, out + i);
+  }
+  return i;
+}
+
+template <typename Half>
+HWY_INLINE size_t narrow_halves(uint16_t* out, const float* in, size_t count) {
+  const size_t lanes = hn::Lanes(kBits);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const Bits bits = Half::narrow(hn::LoadU(kFloats, in + i));
+    hn::StoreU(hn::DemoteTo(kHalves, hn::BitCast(kSigned, bits)), kHalves, out + i);
+  }
+  return i;
+}
+
+void widen_float16(float* out, const uint16_t* in, size_t count) {
+  for (size_t i = widen_halves<Float16>(out, in, count); i < count; ++i) {
+    out[i] = from_float16(in[i]);
+  }
+}
+void widen_bfloat16(float* out, const uint16_t* in, size_t count) {
+  for (size_t i = widen_halves<BFloat16>(out, in, count); i < count; ++i) {
+    out[i] = from_bfloat16(in[i]);
+  }
+}
+void narrow_float16(uint16_t* out, const float* in, size_t count) {
+  for (size_t i = narrow_halves<Float16>(out, in, count); i < count; ++i) {
+    out[i] = to_float16(in[i]);
+  }
+}
+void narrow_bfloat16(uint16_t* out, const float* in, size_t count) {
+  for (size_t i = narrow_halves<BFloat16>(out, in, count); i < count; ++i) {
+    out[i] = to_bfloat16(in[i]);
+  }
+}
 void float16(uint16_t* out, const uint16_t* a, const uint16_t* b, size_t count) {
   sum_halves<Float16>(out, a, b, count);
 }
@@ -109,12 +150,29 @@ namespace railyard {
 
 HWY_EXPORT(float16);
 HWY_EXPORT(bfloat16);
+HWY_EXPORT(widen_float16);
+HWY_EXPORT(widen_bfloat16);
+HWY_EXPORT(narrow_float16);
+HWY_EXPORT(narrow_bfloat16);
 
 void sum_float16(uint16_t* out, const uint16_t* a, const uint16_t* b, size_t count) {
   HWY_DYNAMIC_DISPATCH(float16)(out, a, b, count);
 }
 void sum_bfloat16(uint16_t* out, const uint16_t* a, const uint16_t* b, size_t count) {
   HWY_DYNAMIC_DISPATCH(bfloat16)(out, a, b, count);
+}
+
+void widen_float16(float* out, const uint16_t* in, size_t count) {
+  HWY_DYNAMIC_DISPATCH(widen_float16)(out, in, count);
+}
+void widen_bfloat16(float* out, const uint16_t* in, size_t count) {
+  HWY_DYNAMIC_DISPATCH(widen_bfloat16)(out, in, count);
+}
+void narrow_float16(uint16_t* out, const float* in, size_t count) {
+  HWY_DYNAMIC_DISPATCH(narrow_float16)(out, in, count);
+}
+void narrow_bfloat16(uint16_t* out, const float* in, size_t count) {
+  HWY_DYNAMIC_DISPATCH(narrow_bfloat16)(out, in, count);
 }
 
 }  // namespace railyard

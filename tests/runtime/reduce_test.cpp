@@ -10,6 +10,7 @@
 
 #include "naive_sum.h"
 #include "reduce/half.h"
+#include "reduce/half_sum.h"
 
 namespace railyard {
 namespace {
@@ -121,6 +122,40 @@ TEST(Half, SumsOfAllMagnitudesOnAllInstructionSets) {
     hwy::SetSupportedTargetsForTest(0);
     hwy::GetChosenTarget().DeInit();
   }
+}
+
+// Arrays are converted as single values are, whatever the instruction set.
+TEST(Half, ArraysConvertAsSingleValuesDo) {
+  std::mt19937 random(3);
+  std::vector<uint16_t> halves((1 << 16) + 3), narrowed(halves.size());
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<uint16_t>(i);
+  std::vector<float> floats(halves.size()), widened(halves.size());
+  for (float& value : floats) {
+    uint32_t bits = random();
+    if (random() % 2) bits = (bits & 0x80001fffu) | ((100 + bits % 45) << 23);
+    std::memcpy(&value, &bits, sizeof(value));
+  }
+  const auto same = [](const auto& got, const auto& single, const auto& inputs) {
+    for (size_t i = 0; i < got.size(); ++i) {
+      const auto expected = single(inputs[i]);
+      ASSERT_EQ(std::memcmp(&got[i], &expected, sizeof(expected)), 0) << i;
+    }
+  };
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().DeInit();
+    widen_float16(widened.data(), halves.data(), halves.size());
+    same(widened, from_float16, halves);
+    widen_bfloat16(widened.data(), halves.data(), halves.size());
+    same(widened, from_bfloat16, halves);
+    narrow_float16(narrowed.data(), floats.data(), floats.size());
+    same(narrowed, to_float16, floats);
+    narrow_bfloat16(narrowed.data(), floats.data(), floats.size());
+    same(narrowed, to_bfloat16, floats);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().DeInit();
 }
 
 TEST(Sums, IntegersWrapAround) {

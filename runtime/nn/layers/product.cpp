@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "nn/tensor/check.h"
+#include "nn/tensor/convert.h"
 #include "nn/tensor/matmul.h"
 #include "railyard/nn/linear.h"
 
@@ -74,17 +74,12 @@ std::optional<RowBlock> RowBlocks::next() {
   begin_ += block.rows;
   if (in_place) return RowBlock{reinterpret_cast<const float*>(plain_->data()), 0, out_};
 
+  buffer_.resize(static_cast<size_t>(block.rows * in_));
   if (quantized_ != nullptr) {
-    buffer_.resize(static_cast<size_t>(block.rows * in_));
     quantized_->dequantize_rows(block.begin, block.rows, buffer_.data());
   } else {
-    Array part({block.rows, in_}, plain_->dtype());
-    const size_t row_bytes = static_cast<size_t>(in_) * size_of(plain_->dtype());
-    if (part.bytes() > 0) {
-      std::memcpy(part.data(), plain_->data() + static_cast<size_t>(block.begin) * row_bytes,
-                  part.bytes());
-    }
-    buffer_ = part.values();
+    const size_t offset = static_cast<size_t>(block.begin * in_) * size_of(plain_->dtype());
+    to_float32(plain_->data() + offset, plain_->dtype(), buffer_.size(), buffer_.data());
   }
   return RowBlock{buffer_.data(), block.begin, block.rows};
 }

@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cstring>
-#include <limits>
 #include <utility>
 
 #include "nn/tensor/check.h"
-#include "reduce/half.h"
+#include "nn/tensor/convert.h"
 
 namespace railyard::nn {
 namespace {
@@ -25,22 +22,6 @@ size_t bytes_of(const Shape& shape, Dtype dtype) {
   return bytes;
 }
 
-template <typename Stored, typename Convert>
-void read(const std::byte* from, std::span<float> to, Convert convert) {
-  const auto* stored = reinterpret_cast<const Stored*>(from);
-  std::transform(stored, stored + to.size(), to.begin(), convert);
-}
-
-template <typename Stored, typename Convert>
-void write(std::span<const float> from, std::byte* to, Convert convert) {
-  std::transform(from.begin(), from.end(), reinterpret_cast<Stored*>(to), convert);
-}
-
-[[noreturn]] void fail_dtype(Dtype dtype) {
-  fail("Array", fmt::format("{} numbers are not computed with; float32, float16 and bfloat16 are",
-                            name(dtype)));
-}
-
 }  // namespace
 
 std::string text_of(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -53,20 +34,7 @@ Array::Array(Shape shape, Dtype dtype, std::span<const float> values)
   if (static_cast<int64_t>(values.size()) != count()) {
     fail("Array", fmt::format("{} values for shape {}", values.size(), text_of(shape_)));
   }
-  if (values.empty()) return;
-  switch (dtype) {
-    case Dtype::Float32:
-      std::memcpy(data(), values.data(), bytes());
-      return;
-    case Dtype::Float16:
-      write<uint16_t>(values, data(), to_float16);
-      return;
-    case Dtype::BFloat16:
-      write<uint16_t>(values, data(), to_bfloat16);
-      return;
-    default:
-      fail_dtype(dtype);
-  }
+  from_float32(values.data(), values.size(), dtype, data());
 }
 
 int64_t Array::extent(int axis) const {
@@ -79,19 +47,7 @@ int64_t Array::extent(int axis) const {
 
 std::vector<float> Array::values() const {
   std::vector<float> values(static_cast<size_t>(count()));
-  switch (dtype_) {
-    case Dtype::Float32:
-      if (!values.empty()) std::memcpy(values.data(), data(), bytes());
-      break;
-    case Dtype::Float16:
-      read<uint16_t>(data(), values, from_float16);
-      break;
-    case Dtype::BFloat16:
-      read<uint16_t>(data(), values, from_bfloat16);
-      break;
-    default:
-      fail_dtype(dtype_);
-  }
+  to_float32(data(), dtype_, values.size(), values.data());
   return values;
 }
 

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "nn/tensor/check.h"
+#include "nn/tensor/convert.h"
 
 namespace railyard::nn {
 namespace {
@@ -47,11 +49,19 @@ uint32_t quantized(float weight, const Affine& affine, int bits) {
   return static_cast<uint32_t>(std::clamp(step, 0.0f, static_cast<float>((1 << bits) - 1)));
 }
 
-std::vector<float> row_of(const Array& array, int64_t row) {
-  const int64_t columns = array.extent(1);
-  Array part({columns}, array.dtype());
-  std::memcpy(part.data(), array.data() + static_cast<size_t>(row) * part.bytes(), part.bytes());
-  return part.values();
+// Words are packed from their lowest bits up: their bytes are the weights in order, or pairs of
+// them. A loop over bytes becomes vector code, one over bits of words does not.
+static_assert(std::endian::native == std::endian::little);
+
+void dequantize_bytes(const uint8_t* packed, size_t count, float scale, float bias, float* to) {
+  for (size_t i = 0; i < count; ++i) to[i] = scale * static_cast<float>(packed[i]) + bias;
+}
+
+void dequantize_pairs(const uint8_t* packed, size_t count, float scale, float bias, float* to) {
+  for (size_t i = 0; i < count / 2; ++i) {
+    to[2 * i] = scale * static_cast<float>(packed[i] & 15) + bias;
+    to[2 * i + 1] = scale * static_cast<float>(packed[i] >> 4) + bias;
+  }
 }
 
 }  // namespace
@@ -112,18 +122,22 @@ QuantizedArray QuantizedArray::quantize(const Array& weight, Quantization quanti
 }
 
 void QuantizedArray::dequantize_rows(int64_t begin, int64_t rows, float* to) const {
-  const int bits = quantization_.bits, per_word = kWordBits / bits;
-  const auto group_words = static_cast<size_t>(quantization_.group_size / per_word);
-  const uint32_t mask = (1u << bits) - 1;
-  const auto* word = reinterpret_cast<const uint32_t*>(packed_.data()) + begin * packed_.extent(1);
+  const auto [group_size, bits] = quantization_;
+  const auto dequantize_group = bits == 4 ? dequantize_pairs : dequantize_bytes;
+  const auto groups = static_cast<size_t>(scales_.extent(1));
+  const auto count = static_cast<size_t>(group_size);
+  const size_t group_bytes = count * static_cast<size_t>(bits) / 8;
+  const auto* packed = reinterpret_cast<const uint8_t*>(packed_.data()) +
+                       static_cast<size_t>(begin) * groups * group_bytes;
+  std::vector<float> scales(groups), biases(groups);
   for (int64_t row = begin; row < begin + rows; ++row) {
-    const std::vector<float> scales = row_of(scales_, row), biases = row_of(biases_, row);
-    for (size_t group = 0; group < scales.size(); ++group) {
-      for (size_t i = 0; i < group_words; ++i, ++word) {
-        for (int shift = 0; shift < kWordBits; shift += bits) {
-          *to++ = scales[group] * static_cast<float>(*word >> shift & mask) + biases[group];
-        }
-      }
+    const size_t offset = static_cast<size_t>(row) * groups * size_of(scales_.dtype());
+    to_float32(scales_.data() + offset, scales_.dtype(), groups, scales.data());
+    to_float32(biases_.data() + offset, biases_.dtype(), groups, biases.data());
+    for (size_t group = 0; group < groups; ++group) {
+      dequantize_group(packed, count, scales[group], biases[group], to);
+      packed += group_bytes;
+      to += count;
     }
   }
 }
