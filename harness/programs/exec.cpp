@@ -60,7 +60,7 @@ class Execution {
     bool pair = contains(options_.command, "{peer}") && options_.ranks > 1;
     start(0);
     if (pair) wait_for_listener();
-    for (int rank = 1; rank < options_.ranks; ++rank) start(rank);
+    for (int rank = 1; rank < started(); ++rank) start(rank);
     while (look()) {
     }
     if (options_.interrupt && options_.interrupt->load() != 0)
@@ -73,6 +73,8 @@ class Execution {
   }
 
  private:
+  int started() const { return options_.launcher ? 1 : options_.ranks; }
+
   void start(int rank) {
     Launch launch;
     launch.executable = program_;
@@ -80,11 +82,13 @@ class Execution {
     launch.arguments =
         arguments_of(arguments, rank, options_.ranks,
                      cluster_.spec.nodes[static_cast<size_t>(rank)].name, port_.number());
-    launch.environment = rank_environment(
-        fabric_, rank,
-        {coordinator_.number(), workplace_.file("matrix.json"), options_.group,
-         options_.own_program ? "" : workplace_.file(fmt::format("system.{}", rank))});
-    bool alone = options_.ranks == 1 && !options_.listener;
+    launch.environment =
+        rank_environment(fabric_, rank,
+                         {coordinator_.number(), workplace_.file("matrix.json"), options_.group,
+                          options_.own_program ? "" : workplace_.file("system")});
+    // Of a launcher's ranks each finds its own node.
+    if (options_.launcher) launch.environment.emplace_back("RAILYARD_NODE", "rank");
+    bool alone = started() == 1 && !options_.listener;
     launch.own_group = !alone;  // alone it may read the terminal
     if (!alone) {
       std::string prefix = fmt::format("[{}] ", rank);

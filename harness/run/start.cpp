@@ -70,7 +70,7 @@ std::vector<std::pair<std::string, std::string>> ClusterRun::environment(int ran
   RankSurroundings surroundings{port_.number(), workplace_.file("matrix.json"), scenario_.group,
                                 ""};
   if (!scenario_.program.empty()) {
-    surroundings.system_tree = workplace_.file(fmt::format("system.{}", rank));
+    surroundings.system_tree = workplace_.file("system");
   }
   auto variables = rank_environment(fabric_, rank, surroundings);
   if (scenario_.program.empty()) {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "device/context.h"
+#include "fabric/own_node.h"
 #include "platform/cross_copy.h"
 #include "platform/doorbell.h"
 #include "platform/process.h"
@@ -63,20 +64,20 @@ Attachment* Attachment::current() {
 Attachment* Attachment::attach() {
   const char* name = getenv("RAILYARD_FABRIC");
   if (!name || !*name) return nullptr;
-  const char* node_text = getenv("RAILYARD_NODE");
-  char* end = nullptr;
-  unsigned long node = node_text ? strtoul(node_text, &end, 10) : 0;
-  if (!node_text || *node_text == 0 || *end != 0) {
-    complain("RAILYARD_NODE must be the number of a node: no devices");
-    return nullptr;
-  }
   try {
     Segment segment = Segment::open(name);
-    if (node >= segment.header().node_count) {
+    std::optional<uint32_t> node = fabric::own_node(segment.header().node_count);
+    if (!node) {
+      const char* named = getenv("RAILYARD_NODE");
+      bool launcher = named && strcmp(named, "rank") == 0;  // which has no use for devices
+      if (!launcher) complain("RAILYARD_NODE must be the number of a node: no devices");
+      return nullptr;
+    }
+    if (*node >= segment.header().node_count) {
       complain("RAILYARD_NODE is not a node of this fabric: no devices");
       return nullptr;
     }
-    return new Attachment(std::move(segment), static_cast<uint32_t>(node));
+    return new Attachment(std::move(segment), *node);
   } catch (const fabric::Error& error) {
     complain(error.what());
     return nullptr;

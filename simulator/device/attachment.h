@@ -17,7 +17,7 @@ namespace layout = fabric::layout;
 
 class Context;
 
-// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node. There is one attachment a process; it
+// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node (see own_node()). There is one attachment a process; it
 // is never destroyed, because threads and the program's own destructors may use it to the very end.
 // A child of fork() gets one of its own when it first asks.
 class Attachment {

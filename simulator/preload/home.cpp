@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "fabric/own_node.h"
 #include "railyard/fabric.h"
 
 namespace railyard::preload {
@@ -10,15 +11,12 @@ namespace {
 
 const Home* open_home() {
   const char* name = getenv("RAILYARD_FABRIC");
-  const char* node_text = getenv("RAILYARD_NODE");
-  if (!name || !*name || !node_text) return nullptr;
-  char* end = nullptr;
-  unsigned long node = strtoul(node_text, &end, 10);
-  if (end == node_text || *end != 0) return nullptr;
+  if (!name || !*name) return nullptr;
   try {
-    auto* found = new Home{fabric::Segment::open(name), static_cast<uint32_t>(node)};
-    if (node < found->segment.header().node_count) return found;
-    delete found;
+    auto segment = fabric::Segment::open(name);
+    uint32_t nodes = segment.header().node_count;
+    std::optional<uint32_t> node = fabric::own_node(nodes);
+    if (node && *node < nodes) return new Home{std::move(segment), *node};
   } catch (const fabric::Error&) {
   }
   return nullptr;

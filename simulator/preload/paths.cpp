@@ -17,10 +17,11 @@ const std::string& tree() {
     const char* named = getenv("RAILYARD_SYSFS");
     if (!named || !*named || !home()) return "";
     int before = errno;
-    bool written = write_system_tree(*home(), named);
-    if (!written) fprintf(stderr, "railyard: cannot write %s: %s\n", named, strerror(errno));
+    std::string ours = std::string(named) + "." + std::to_string(home()->node);
+    bool written = write_system_tree(*home(), ours);
+    if (!written) fprintf(stderr, "railyard: cannot write %s: %s\n", ours.c_str(), strerror(errno));
     errno = before;
-    return written ? named : "";
+    return written ? ours : "";
   }();
   return place;
 }

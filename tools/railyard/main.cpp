@@ -91,6 +91,8 @@ int dispatch(int argc, char** argv) {
       ->excludes(profile);
   exec_app->add_option("--link", exec_options.link,
                        "Shapes every cable: latency=5us,bandwidth=5GB/s,loss=0.01,...");
+  exec_app->add_flag("--launcher", exec_options.launcher,
+                     "The program starts the ranks itself, as mpirun does: run it once");
   exec_app->add_option("program", exec_options.command, "Program and arguments, after --")
       ->required();
   exec_app->footer(

@@ -12,6 +12,9 @@ namespace railyard::harness {
 
 struct ExecOptions {
   int ranks = 1;
+  // The command starts the ranks itself (mpirun, srun): it is run once, and the process that it
+  // gives number r is on node r modulo `ranks`.
+  bool launcher = false;
   std::string profile = "permissive";
   std::string cluster_file;  // instead of the profile's default cluster
   std::string link;          // see parse_link(); empty: as the cluster says
