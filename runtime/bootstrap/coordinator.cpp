@@ -264,9 +264,7 @@ class Coordinator : public SideChannelBase {
 }  // namespace
 
 std::unique_ptr<SideChannel> make_coordinator(const SideChannel::Options& options) {
-  auto coordinator = std::make_unique<Coordinator>(options);
-  coordinator->exchange("", "to join", SideChannel::Clock::now() + options.deadline);
-  return coordinator;
+  return std::make_unique<Coordinator>(options);
 }
 
 }  // namespace railyard

@@ -167,9 +167,7 @@ class Member : public SideChannelBase {
 }  // namespace
 
 std::unique_ptr<SideChannel> make_member(const SideChannel::Options& options) {
-  auto member = std::make_unique<Member>(options);
-  member->exchange("", "to join", SideChannel::Clock::now() + options.deadline);
-  return member;
+  return std::make_unique<Member>(options);
 }
 
 }  // namespace railyard

@@ -10,7 +10,9 @@
 namespace railyard {
 
 std::unique_ptr<SideChannel> SideChannel::connect(const Options& options) {
-  return options.rank == 0 ? make_coordinator(options) : make_member(options);
+  auto channel = options.rank == 0 ? make_coordinator(options) : make_member(options);
+  channel->exchange("", "to join", Clock::now() + options.deadline);
+  return channel;
 }
 
 std::string list_of_ranks(const std::vector<int>& ranks) {

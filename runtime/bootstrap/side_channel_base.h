@@ -60,7 +60,7 @@ News unpack_news(const std::string& payload);
 std::string pack_parts(const std::vector<std::string>& parts);
 std::vector<std::string> unpack_parts(const std::string& payload);
 
-// The two ends. Both block until all ranks have joined.
+// The two ends. A member blocks until it has reached the coordinator.
 std::unique_ptr<SideChannel> make_coordinator(const SideChannel::Options& options);
 std::unique_ptr<SideChannel> make_member(const SideChannel::Options& options);
 

@@ -1,5 +1,7 @@
 #include "collectives/point_to_point.h"
 
+#include <fmt/format.h>
+
 #include "collectives/parts.h"
 
 namespace railyard {
@@ -11,16 +13,36 @@ OperationTag tag_of(size_t bytes) { return {bytes, OperationKind::point_to_point
 class Send {
  public:
   Send(Engine& engine, Link& link, const std::byte* data, size_t bytes)
-      : out_(link, tag_of(bytes), segments_of(engine.arena(), {outgoing(data, bytes)})) {}
+      : link_(link),
+        out_(link, tag_of(bytes), segments_of(engine.arena(), {outgoing(data, bytes)})) {}
 
   const char* name() const { return "send"; }
   const Rail* waits_for() const { return &out_.rail(); }
   bool step() {
     out_.pump();
-    return out_.done();
+    if (out_.done()) return true;
+    if (!out_.begun()) check_for_twin();
+    return false;
   }
 
  private:
+  // A peer that has a large message for this rank waits for its receive as this rank waits for the
+  // peer's: neither will come.
+  void check_for_twin() const {
+    const Rail& rail = *link_.rails.front();
+    const auto& theirs = rail.peer_announces();
+    if (!theirs || theirs->stream != link_.incoming_streams) return;
+    if (theirs->tag.kind != OperationKind::point_to_point) return;
+    ErrorFields fields = fields_of("send", rail.place());
+    throw Error(
+        ErrorCode::mismatched_collectives,
+        fmt::format("send: rank {} and this rank both send to each other ({} bytes and more "
+                    "than {}), and neither receives; let one receive first",
+                    rail.peer(), theirs->tag.bytes, kSmallRun),
+        fields);
+  }
+
+  Link& link_;
   OutStream out_;
 };
 

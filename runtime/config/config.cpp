@@ -66,7 +66,7 @@ bool Config::is_valid_mesh() const { return !devices.empty() && mesh_problem(dev
 
 bool Config::is_valid_ring() const { return !devices.empty() && ring_problem(devices).empty(); }
 
-void Config::check() const {
+void Config::check(bool coordinator_needed) const {
   if (!devices.empty()) config::check_matrix("devices", devices);
   if (devices.empty() && ranks < 1) {
     throw ConfigurationError("devices", "",
@@ -85,7 +85,9 @@ void Config::check() const {
         fmt::format("{} is outside of the device matrix; with {} rows it is from 0 to {}", rank,
                     size(), size() - 1));
   }
-  if (size() > 1) config::parse_endpoint("coordinator", coordinator);
+  if (size() > 1 && (coordinator_needed || !coordinator.empty())) {
+    config::parse_endpoint("coordinator", coordinator);
+  }
   if (deadline.count() <= 0 || bootstrap_deadline.count() <= 0) {
     throw ConfigurationError("deadline", "", "is not positive; give it in milliseconds");
   }

@@ -82,7 +82,7 @@ void require(bool present, const char* names, const Variable& because) {
 
 }  // namespace
 
-std::optional<Config> Config::from_environment() {
+std::optional<Config> Config::from_environment(bool coordinator_needed) {
   auto rank = find_filled({"JACCL_RANK", "MLX_RANK"});
   auto coordinator = find_filled({"JACCL_COORDINATOR", "MLX_JACCL_COORDINATOR"});
   auto devices = find_filled({"JACCL_IBV_DEVICES", "MLX_IBV_DEVICES"});
@@ -110,7 +110,7 @@ std::optional<Config> Config::from_environment() {
                 : fmt::format("{} is outside of the group; with {} ranks it is from 0 to {}",
                               config.rank, config.size(), config.size() - 1));
   }
-  if (config.size() > 1) {
+  if (config.size() > 1 && (coordinator || coordinator_needed)) {
     require(coordinator.has_value(), "JACCL_COORDINATOR", because);
     config::parse_endpoint(coordinator->name, coordinator->value);
   }
@@ -125,7 +125,7 @@ std::optional<Config> Config::from_environment() {
     config.max_message_bytes = static_cast<size_t>(
         number(*bytes, 4096, "is not a size; write bytes as a number of at least 4096"));
   }
-  config.check();
+  config.check(coordinator_needed);
   return config;
 }
 

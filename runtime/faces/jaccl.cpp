@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "group/rendezvous.h"
 #include "verbs/library.h"
 
 namespace jaccl {
@@ -46,9 +47,24 @@ Config& Config::prefer_ring(bool prefer) {
   return *this;
 }
 
+Config& Config::set_all_gather(AllGather all_gather) {
+  all_gather_ = std::move(all_gather);
+  return *this;
+}
+
+Config& Config::set_all_gather_factory(AllGatherFactory factory) {
+  factory_ = std::move(factory);
+  return *this;
+}
+
+AllGather Config::all_gather() const {
+  if (all_gather_ || !factory_) return all_gather_;
+  return factory_(get_rank(), get_size());
+}
+
 bool Config::is_valid() const {
   try {
-    config_.check();
+    config_.check(/*coordinator_needed=*/!all_gather_ && !factory_);
   } catch (const railyard::ConfigurationError&) {
     return false;
   }
@@ -78,7 +94,20 @@ std::shared_ptr<Group> init(bool strict) {
 
 std::shared_ptr<Group> init(const Config& config, bool strict) {
   if (!strict && !config.is_valid()) return nullptr;
-  return std::make_shared<Group>(railyard::Group::create(config.railyard_config()));
+  AllGather all_gather = config.all_gather();
+  return std::make_shared<Group>(all_gather
+                                     ? railyard::create_by(config.railyard_config(), all_gather)
+                                     : railyard::Group::create(config.railyard_config()));
+}
+
+// The environment says which rank this is and what devices it has, if not where rank 0 listens.
+std::shared_ptr<Group> init(bool strict, AllGatherFactory factory) {
+  if (!factory) return init(strict);
+  auto found = railyard::Config::from_environment(/*coordinator_needed=*/false);
+  if (!found) return init(strict);
+  Config config(*found);
+  config.set_all_gather_factory(std::move(factory));
+  return init(config, strict);
 }
 
 }  // namespace jaccl

@@ -74,6 +74,7 @@ class OutStream {
   void pump();
   // How many messages have been read from where their data lie: that may be overwritten.
   uint32_t left() const;
+  bool begun() const { return cursor_.message() > 0; }
   bool done() const { return cursor_.done() && left() == cursor_.message(); }
   // The rail of the next message.
   const Rail& rail() const { return link_->rail_of(cursor_.message()); }

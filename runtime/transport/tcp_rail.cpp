@@ -56,7 +56,11 @@ bool TcpRail::flush() {
 bool TcpRail::fill() {
   if (closed_) return false;
   if (incoming_.room() < kBufferBytes / 2) incoming_.compact();
-  if (incoming_.room() == 0) return false;  // the peer is far ahead of this rank
+  if (incoming_.room() == 0) {
+    if (outgoing_.bytes() == 0) return false;  // the peer is far ahead of this rank
+    // Both may be sending before either receives: one has to take what the other has to say.
+    incoming_.grow();
+  }
   auto got = socket_.receive(incoming_.end(), incoming_.room());
   if (!got) return end();
   incoming_.add(*got);

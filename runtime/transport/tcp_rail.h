@@ -50,6 +50,7 @@ class TcpRail final : public Rail {
     void drop(size_t bytes) { begin_ += bytes; }
     // Makes the most of the memory; what lies in it moves.
     void compact();
+    void grow() { lines_.resize(lines_.size() * 2); }
 
    private:
     std::byte* data() const {

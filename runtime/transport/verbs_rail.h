@@ -17,35 +17,13 @@
 #include <vector>
 
 #include "transport/rail.h"
+#include "transport/rail_address.h"
 #include "transport/ring_queue.h"
 #include "verbs/lent_memory.h"
 #include "verbs/queue_pair.h"
 #include "verbs/slab.h"
 
 namespace railyard {
-
-// How many messages of which size a rail can have on the way.
-struct SlotPlan {
-  uint32_t small_slots = 0;
-  uint32_t large_slots = 0;
-  size_t large_bytes = 0;  // 0: no large messages
-
-  size_t bytes() const { return 2 * (small_slots * kSmallBytes + large_slots * large_bytes); }
-  // Fits a process's rails into a few MiB, whatever their number.
-  static SlotPlan for_rails(int rails, size_t max_message_bytes);
-};
-
-// What a rail tells the other end before they connect.
-struct RailAddress {
-  std::string device;
-  Transport transport = Transport::unreliable;
-  QueuePairAddress small, large;
-  uint32_t small_slots = 0;
-  uint64_t large_bytes = 0;
-
-  std::string pack() const;
-  static RailAddress unpack(const std::string& bytes);
-};
 
 enum class Slot : uint64_t { small_send, small_receive, large_send, large_receive };
 

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "yard.h"
 
 namespace railyard::test {
@@ -24,6 +27,18 @@ TEST(Examples, ExpertParallelInC) {
 
 TEST(Examples, GradientsAsForJaccl) {
   for (int ranks : {1, 3}) expect_ok(RAILYARD_TEST_EXAMPLE_JACCL, "any", ranks);
+}
+
+TEST(Examples, OwnAllGatherNeedsNoCoordinator) {
+  char directory[] = "/tmp/railyard-test-XXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  Yard yard("apple-thunderbolt5", 3);
+  yard.program(RAILYARD_TEST_EXAMPLE_ALL_GATHER).set("JACCL_COORDINATOR", "");
+  for (const Outcome& outcome : yard.run({directory})) {
+    EXPECT_TRUE(outcome.ok()) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("ok\n"));
+  }
+  std::filesystem::remove_all(directory);
 }
 
 TEST(Examples, TensorAndPipelineParallel) {

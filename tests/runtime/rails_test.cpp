@@ -56,6 +56,19 @@ TEST_P(Rails, Mlx3225RingOfTwoUsesEachWireOnce) {
                                       "operations:int32:40000", "barrier:20"}));
 }
 
+// The slowest rail sets the pace; what is striped over all arrives whole.
+TEST_P(Rails, OfDifferentSpeed) {
+  Yard yard("apple-thunderbolt5", 2, GetParam());
+  for (int cable = 0; cable < GetParam(); ++cable) {
+    fabric::LinkModel link;
+    link.latency_ns = 20'000.0 * cable;
+    link.bandwidth_bytes_per_s = 2e9 / (1 + 3 * cable);
+    yard.fabric().shape(cable, -1, link);
+  }
+  expect_ok(yard.backend("ring").run(
+      {"all_sum:float32:700000:2", "move:0:1:3000000", "move:1:0:5000:20", "barrier"}));
+}
+
 TEST_P(Rails, OfAMesh) {
   if (GetParam() > 2) GTEST_SKIP() << "a machine has six ports";
   Yard yard("apple-thunderbolt5", 3, GetParam());

@@ -23,7 +23,7 @@ TEST(Tcp, NeedsNoDevices) {
 }
 
 // mlx#3149
-TEST(Tcp, SizesOfMessagesAlternate) {
+TEST(Tcp, Mlx3149SizesOfMessagesAlternate) {
   for (const char* backend : {"tcp", "tcp-ring"}) {
     Yard yard("permissive", 2);
     expect_ok(yard.backend(backend).run({"move:0:1:4:3", "move:0:1:102400:2", "move:0:1:4096",
@@ -52,6 +52,10 @@ TEST(Tcp, StoppedRankEndsTheWaitAtTheDeadline) {
   auto outcomes = yard.ranks().wait(std::chrono::seconds(4));
   EXPECT_EQ(outcomes[0].code, "peer-unreachable") << outcomes[0].output;
   EXPECT_EQ(outcomes[0].fields["peer"], "1");
+}
+
+TEST(Tcp, TwoMaySendMuchToEachOtherBeforeEitherReceives) {
+  expect_ok(Yard("permissive", 2).backend("tcp").run({"cross:20000000", "barrier"}));
 }
 
 TEST(Tcp, RingReachesNeighboursOnly) {

@@ -8,6 +8,8 @@
 //   digest:COUNT                           prints a digest of a float32 sum whose order matters
 //   barrier[:REPEAT]
 //   move:A:B:BYTES[:REPEAT]                rank A sends, rank B receives and checks
+//   cross:BYTES                            two ranks send to each other, then receive
+//   unequal:SENT:TAKEN                     rank 0 sends so many bytes, rank 1 receives others
 //   threads:N:REPEAT                       N threads sum at the same time
 //   second:PORT                            a second group on the same devices, beside the first
 //   split:COLORS:KEYS                     one of each for every rank; checks the sub-group
@@ -19,6 +21,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -64,6 +67,8 @@ class Steps {
     if (what == "digest") return digest();
     if (what == "barrier") return repeat(1, [&](int) { group_.barrier(); });
     if (what == "move") return move();
+    if (what == "cross") return cross();
+    if (what == "unequal") return unequal();
     if (what == "threads") return threads();
     if (what == "second") return second();
     if (what == "split") return subs_.split(parts_[1], parts_[2]);
@@ -151,6 +156,24 @@ class Steps {
         }
       }
     });
+  }
+
+  void cross() {
+    auto bytes = static_cast<size_t>(number(1));
+    std::vector<char> out(bytes, static_cast<char>(group_.rank() + 1)), in(bytes);
+    int other = 1 - group_.rank();
+    group_.send(out.data(), bytes, other);
+    group_.recv(in.data(), bytes, other);
+    if (in != std::vector<char>(bytes, static_cast<char>(other + 1))) throw WrongData("cross");
+  }
+
+  void unequal() {
+    std::vector<char> data(static_cast<size_t>(std::max(number(1), number(2))));
+    if (group_.rank() == 0) {
+      group_.send(data.data(), static_cast<size_t>(number(1)), 1);
+    } else {
+      group_.recv(data.data(), static_cast<size_t>(number(2)), 0);
+    }
   }
 
   void threads() {

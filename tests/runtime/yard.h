@@ -48,6 +48,13 @@ class Yard {
   // start() and wait().
   std::vector<Outcome> run(const std::vector<std::string>& steps);
 
+  // Where rank 0 listens.
+  int port() const { return port_; }
+  Yard& port(int number) {
+    port_ = number;
+    return *this;
+  }
+
   fabric::Fabric& fabric() { return fabric_; }
   Ranks& ranks() { return ranks_; }
   int size() const { return nodes_; }

@@ -1,9 +1,9 @@
-// JACCL's interface on Railyard's runtime: code written for JACCL compiles against this header,
-// except for its all-gather hooks (ranks find each other through the coordinator only). What the
-// functions mean is said in railyard/group.h and railyard/config.h; calls that cannot be done throw
-// railyard::Error, a std::runtime_error.
+// JACCL's interface on Railyard's runtime: code written for JACCL compiles against this header.
+// What the functions mean is said in railyard/group.h and railyard/config.h; calls that cannot be
+// done throw railyard::Error, a std::runtime_error.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,9 +15,16 @@ namespace jaccl {
 
 using Dtype = railyard::Dtype;
 
+// An all-gather that the program has already (its launcher's, say): `output` gets the `bytes` bytes
+// of `input` of every rank, in the order of ranks. Ranks then find each other by it, and need no
+// coordinator.
+using AllGather = std::function<void(const void* input, void* output, size_t bytes)>;
+using AllGatherFactory = std::function<AllGather(int rank, int size)>;
+
 class Config {
  public:
   Config() = default;
+  explicit Config(railyard::Config config) : config_(std::move(config)) {}
   // What the environment says; not valid (is_valid()) when it says nothing.
   static Config from_env();
 
@@ -28,6 +35,9 @@ class Config {
   Config& set_devices(railyard::DeviceMatrix devices);
   Config& set_devices_from_file(const std::string& path);
   Config& prefer_ring(bool prefer = true);
+  // Set one of the two; the factory is called by init, when rank and size are known.
+  Config& set_all_gather(AllGather all_gather);
+  Config& set_all_gather_factory(AllGatherFactory factory);
 
   bool is_valid_mesh() const { return config_.is_valid_mesh(); }
   bool is_valid_ring() const { return config_.is_valid_ring(); }
@@ -40,9 +50,13 @@ class Config {
 
   // Beyond JACCL: deadlines, backends, everything else.
   const railyard::Config& railyard_config() const { return config_; }
+  // The one that was set or that the factory makes; null for none.
+  AllGather all_gather() const;
 
  private:
   railyard::Config config_;
+  AllGather all_gather_;
+  AllGatherFactory factory_;
 };
 
 class Group {
@@ -85,6 +99,7 @@ bool is_available();
 
 // Null when not strict and nothing is configured; throws otherwise.
 std::shared_ptr<Group> init(bool strict = false);
+std::shared_ptr<Group> init(bool strict, AllGatherFactory factory);
 std::shared_ptr<Group> init(const Config& config, bool strict = false);
 
 }  // namespace jaccl

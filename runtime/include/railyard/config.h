@@ -81,7 +81,8 @@ struct Config {
   //   RAILYARD_DEADLINE_MS, RAILYARD_BOOTSTRAP_DEADLINE_MS, RAILYARD_MAX_MESSAGE_BYTES
   // The first name of a pair wins. Nothing when none of rank, coordinator and devices is set: this
   // process was not started as a rank. Throws when only some are, or when one is not valid.
-  static std::optional<Config> from_environment();
+  // Without `coordinator_needed` the ranks will find each other some other way.
+  static std::optional<Config> from_environment(bool coordinator_needed = true);
 
   // All connections a mesh needs: every pair of ranks has a rail.
   bool is_valid_mesh() const;
@@ -89,7 +90,7 @@ struct Config {
   bool is_valid_ring() const;
 
   // Throws unless a group can be made of this.
-  void check() const;
+  void check(bool coordinator_needed = true) const;
 
   // The backend that Group::create uses: never `any`, never another one than was asked for. `why`,
   // if given, gets a sentence with the reason.

@@ -1,0 +1,36 @@
+// What both ends of a rail over RDMA must know of each other, and how much memory a rail has.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "transport/message.h"
+#include "verbs/queue_pair.h"
+
+namespace railyard {
+
+// How many messages of which size a rail can have on the way.
+struct SlotPlan {
+  uint32_t small_slots = 0;
+  uint32_t large_slots = 0;
+  size_t large_bytes = 0;  // 0: no large messages
+
+  size_t bytes() const { return 2 * (small_slots * kSmallBytes + large_slots * large_bytes); }
+  // Fits a process's rails into a few MiB, whatever their number.
+  static SlotPlan for_rails(int rails, size_t max_message_bytes);
+};
+
+// What a rail tells the other end before they connect.
+struct RailAddress {
+  std::string device;
+  Transport transport = Transport::unreliable;
+  QueuePairAddress small, large;
+  uint32_t small_slots = 0;
+  uint64_t large_bytes = 0;
+
+  std::string pack() const;
+  static RailAddress unpack(const std::string& bytes);
+};
+
+}  // namespace railyard
