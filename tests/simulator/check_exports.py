@@ -15,7 +15,8 @@ import re
 import subprocess
 import sys
 
-CONSUMER_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/lib64", *glob.glob("/usr/lib/*-linux-gnu*")]
+CONSUMER_FOLDERS = ["/usr/bin", "/usr/sbin", "/usr/lib64", "/usr/lib/python3",  # pyverbs is there
+                    *glob.glob("/usr/lib/*-linux-gnu*")]
 # A provider is tied to the very build of libibverbs it came with, which loads it by itself.
 PROVIDER = re.compile(r"-rdmav\d+\.so$")
 SONAME = "libibverbs.so.1"
