@@ -193,7 +193,9 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   // What waits its turn behind another message arrives after it.
   uint64_t arrival = std::max(arrived, last_settled_ticks_);
   look_at_topology();
-  if (!reachable_ && arrived >= unreachable_from_) return Verdict::waiting;
+  bool stranded = slot.flags & layout::kStranded;
+  if (!reachable_ && (stranded || arrived >= unreachable_from_)) return Verdict::waiting;
+  if (stranded && withdrawn()) return Verdict::waiting;  // its sender has given up before there was a way
   bool receives_needed = slot.opcode == IBV_WR_SEND || slot.opcode == IBV_WR_SEND_WITH_IMM ||
                          slot.opcode == IBV_WR_SEND_WITH_INV ||
                          slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;

@@ -280,6 +280,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   slot.opcode = static_cast<uint8_t>(request.opcode);
   slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
   if (passage.corrupted) slot.flags |= layout::kCorrupted;
+  if (!open) slot.flags |= layout::kStranded;
   slot.immediate = request.imm_data;
   if (atomic(request.opcode)) {
     slot.remote_address = request.wr.atomic.remote_addr;

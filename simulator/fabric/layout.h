@@ -278,6 +278,7 @@ enum class Carriage : uint8_t {
 
 // Bits of Slot::flags and Datagram::flags.
 inline constexpr uint8_t kSolicited = 1, kCorrupted = 2;
+inline constexpr uint8_t kStranded = 4;  // posted while there was no way
 
 // One message in a send ring, written by the sender and read by the receiver. The first cache line holds
 // all of a short message: one transfer between cores.

@@ -95,6 +95,11 @@ int sweep() {
     close(fd);
   }
   closedir(listing);
+  // Those whose folder went with a test's temporary directory.
+  for (const std::string& name : platform::SharedMemory::abandoned(kPrefix)) {
+    platform::SharedMemory::unlink(name);
+    ++swept;
+  }
   return swept;
 }
 

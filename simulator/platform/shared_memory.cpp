@@ -1,16 +1,24 @@
 #include "platform/shared_memory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
 namespace railyard::platform {
 namespace {
+
+#ifdef __linux__
+// Whoever makes a segment may not have locked it yet.
+constexpr time_t kGraceSeconds = 600;
+#endif
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -33,6 +41,7 @@ SharedMemory SharedMemory::create(const std::string& name, size_t bytes) {
   int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
   if (fd < 0) fail("shm_open " + name);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
+  flock(fd, LOCK_EX | LOCK_NB);  // for abandoned()
   if (ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
     int saved = errno;
     close(fd);
@@ -56,6 +65,26 @@ SharedMemory SharedMemory::open(const std::string& name) {
     fail("shared memory " + name);
   }
   return map(fd, static_cast<size_t>(info.st_size));
+}
+
+std::vector<std::string> SharedMemory::abandoned(const std::string& prefix) {
+  std::vector<std::string> names;
+#ifdef __linux__
+  std::error_code unreadable;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", unreadable)) {
+    std::string file = entry.path().filename();
+    struct stat info;
+    if (!file.starts_with(prefix) || stat(entry.path().c_str(), &info) != 0) continue;
+    if (info.st_uid != geteuid() || time(nullptr) - info.st_mtime < kGraceSeconds) continue;
+    int fd = shm_open(("/" + file).c_str(), O_RDWR | O_CLOEXEC, 0);
+    if (fd < 0) continue;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) names.push_back("/" + file);
+    close(fd);
+  }
+#else
+  (void)prefix;
+#endif
+  return names;
 }
 
 void SharedMemory::unlink(const std::string& name) noexcept { shm_unlink(name.c_str()); }

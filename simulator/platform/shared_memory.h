@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace railyard::platform {
 
@@ -15,6 +16,9 @@ class SharedMemory {
   // Opens an existing one of this user. Throws std::system_error (EACCES: another user's).
   static SharedMemory open(const std::string& name);
   static void unlink(const std::string& name) noexcept;
+  // The objects of this user whose names begin so and whose creator has closed them or is dead; young ones are left
+  // out. None where the system does not list such objects (macOS).
+  static std::vector<std::string> abandoned(const std::string& prefix);
 
   SharedMemory(SharedMemory&& other) noexcept;
   SharedMemory& operator=(SharedMemory&& other) noexcept;

@@ -1,4 +1,5 @@
 // A fabric's life: made, joined, refused, ended, and swept when its owner was killed.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -8,6 +9,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <set>
 
 #include "expect_error.h"
@@ -216,6 +219,33 @@ TEST_F(FabricTest, SweepSparesTheLiving) {
   EXPECT_EQ(sweep(), 0);
   EXPECT_NO_THROW(Fabric::attach(fabric.name()));
 }
+
+#ifdef __linux__
+// A killed test takes its temporary directory, and with it the lock file, before anybody can sweep.
+TEST_F(FabricTest, SweepFindsWhatHasLostItsLockFile) {
+  auto without_lock_file = [&] {
+    std::string name = name_left_by_a_killed_owner();
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+      if (entry.path().filename() == name.substr(1)) std::filesystem::remove(entry.path());
+    }
+    return name;
+  };
+  auto age = [](const std::string& name) {
+    timespec long_ago{time(nullptr) - 7200, 0}, times[2] = {long_ago, long_ago};
+    ASSERT_EQ(utimensat(AT_FDCWD, ("/dev/shm" + name).c_str(), times, 0), 0);
+  };
+  std::string old = without_lock_file(), young = without_lock_file();
+  Fabric living = make();
+  EXPECT_NO_THROW(Fabric::attach(old)) << "nothing tells yet that it is old";
+  age(old);
+  age(living.name());
+  EXPECT_GE(sweep(), 1);
+  EXPECT_ERROR(Fabric::attach(old), "there is none of that name");
+  EXPECT_NO_THROW(Fabric::attach(young)) << "its creator may not have locked it yet";
+  EXPECT_NO_THROW(Fabric::attach(living.name()));
+  platform::SharedMemory::unlink(young);
+}
+#endif
 
 TEST_F(FabricTest, AFolderOpenToOthersIsRefused) {
   { Fabric fabric = make(); }
