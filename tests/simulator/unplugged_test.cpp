@@ -30,6 +30,7 @@ class UnpluggedTest : public VerbsTest {
         meeting().signal(6);
         return;
       }
+      meeting().signal(7);
       meeting().wait(3);
       ASSERT_EQ(pair.send({buffer.all()}), 0);
       sender_sees(queue);
@@ -37,7 +38,7 @@ class UnpluggedTest : public VerbsTest {
       meeting().wait(6);
     };
     pid_t sender = start(0, [&] { body(0); }), receiver = start(1, [&] { body(1); });
-    meeting().wait(2);
+    for (int ready : {2, 7}) meeting().wait(ready);
     before();
     meeting().signal(3);
     meeting().wait(4);
