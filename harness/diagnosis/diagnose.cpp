@@ -43,6 +43,9 @@ Diagnosis from_error(const RankEvidence& rank) {
                                                      "peer-dead"};
   if (error.status.find("RNR_RETRY") != std::string::npos) {
     diagnosis.verdict = "receiver-not-ready";
+  } else if (error.status == "IBV_WC_LOC_LEN_ERR") {
+    // The message did not fit its receive; the queue pair that counted it is gone.
+    diagnosis.verdict = "frame-count-mismatch";
   } else if (std::find(same_name.begin(), same_name.end(), error.code) != same_name.end()) {
     diagnosis.verdict = error.code;
   }
@@ -73,14 +76,25 @@ std::optional<Diagnosis> first_of(const View& view, std::initializer_list<Rule> 
 }
 
 Diagnosis of_a_stuck_run(const View& view) {
-  if (auto diagnosis = first_of(
-          view, {peer_dead, peer_stopped, context_limit, crossed_rails, cable_unplugged,
-                 frame_count_mismatch, message_dropped, receiver_not_ready, completion_error})) {
+  if (auto diagnosis =
+          first_of(view, {rank_crashed, peer_dead, peer_stopped, context_limit, call_blocked,
+                          device_broken, crossed_rails, cable_unplugged, frame_count_mismatch,
+                          message_dropped, receiver_not_ready, completion_error, message_lost})) {
     return *diagnosis;
   }
   // A rank that has failed by itself explains why the others wait.
-  if (const RankEvidence* failed = first_to_fail(view.evidence())) return from_error(*failed);
-  if (auto diagnosis = receive_never_filled(view)) return *diagnosis;
+  if (const RankEvidence* failed = first_to_fail(view.evidence())) {
+    Diagnosis diagnosis = from_error(*failed);
+    if (diagnosis.verdict != "error") return diagnosis;
+    if (auto known = first_of(view, {address_unknown, limit_reached})) {
+      known->details.push_back(diagnosis.headline);
+      return *known;
+    }
+    return diagnosis;
+  }
+  if (auto diagnosis = first_of(view, {receive_never_filled, ended_early, all_outside})) {
+    return *diagnosis;
+  }
   return with_waits(
       {"stuck", "every rank waits, nothing is in flight and no timer is pending", {}, {}},
       view.evidence());
@@ -88,20 +102,35 @@ Diagnosis of_a_stuck_run(const View& view) {
 
 Diagnosis of_an_ended_run(const View& view) {
   const Evidence& evidence = view.evidence();
-  if (auto diagnosis = peer_dead(view)) return *diagnosis;
+  if (auto diagnosis = first_of(view, {rank_crashed, peer_dead})) return *diagnosis;
   const RankEvidence* failed = first_to_fail(evidence);
   if (concerns_cables(failed)) {
-    if (auto diagnosis = first_of(
-            view, {crossed_rails, cable_unplugged, frame_count_mismatch, message_dropped})) {
+    if (auto diagnosis =
+            first_of(view, {device_broken, address_unknown, crossed_rails, cable_unplugged,
+                            frame_count_mismatch, message_dropped, message_lost})) {
       diagnosis->details.push_back(from_error(*failed).headline);
       return *diagnosis;
     }
   }
   if (failed) {
     Diagnosis diagnosis = from_error(*failed);
+    if (diagnosis.verdict == "mismatched-collectives") {
+      // What follows a lost message is not what was expected.
+      if (auto lost = message_lost(view)) {
+        lost->details.push_back(diagnosis.headline);
+        return *lost;
+      }
+    }
+    if (diagnosis.verdict == "error" || diagnosis.verdict == "side-channel-lost" ||
+        diagnosis.verdict == "limit-reached") {
+      if (auto refused = limit_reached(view)) {
+        refused->details.push_back(diagnosis.headline);
+        return *refused;
+      }
+    }
     if (diagnosis.verdict != "error" && diagnosis.verdict != "completion-error") return diagnosis;
-    if (auto fabric =
-            first_of(view, {receiver_not_ready, frame_count_mismatch, completion_error})) {
+    if (auto fabric = first_of(
+            view, {device_broken, receiver_not_ready, frame_count_mismatch, completion_error})) {
       for (const std::string& name : diagnosis.names) add_name(*fabric, name);
       fabric->details.push_back(diagnosis.headline);
       return *fabric;
@@ -118,6 +147,7 @@ Diagnosis of_an_ended_run(const View& view) {
             : fmt::format("rank {} exited with code {}", rank.rank, rank.exit.value_or(0));
     return diagnosis;
   }
+  if (auto diagnosis = status_unread(view)) return *diagnosis;
   return {"ok", "every rank ended well", {}, {}};
 }
 
@@ -126,6 +156,25 @@ Diagnosis of_an_ended_run(const View& view) {
 Diagnosis diagnose(const Evidence& evidence) {
   View view(evidence);
   return evidence.stuck ? of_a_stuck_run(view) : of_an_ended_run(view);
+}
+
+Diagnosis explain_data(Diagnosis wrong, const Evidence& end) {
+  View view(end);
+  if (auto unread = status_unread(view)) {
+    unread->details.push_back(wrong.headline);
+    return *unread;
+  }
+  for (const fabric::PortView& port : end.snapshot.ports) {
+    if (port.changed_in_flight == 0) continue;
+    std::string name = view.port_name(end.snapshot.devices[static_cast<size_t>(port.device)].port);
+    wrong.details.push_back(fmt::format(
+        "stale-input: the memory of {} messages changed after they were posted on {}, before "
+        "they were complete: their producer had not finished",
+        port.changed_in_flight, name));
+    add_name(wrong, "stale-input");
+    add_name(wrong, name);
+  }
+  return wrong;
 }
 
 std::vector<std::string> waits(const Evidence& evidence) {

@@ -21,6 +21,7 @@ struct RankEvidence {
   bool ended_by_harness = false;
   int64_t ended_at_ns = 0;  // any clock, the same for all; 0: unknown
   std::string waiting;      // how it waits, in words; empty: it does not
+  bool outside = false;     // it waits outside of verbs: in a socket, a lock
   std::string place;        // "all_sum, iteration 50"; may be empty
   std::optional<RankError> error;
 };
@@ -29,11 +30,15 @@ struct Evidence {
   fabric::Snapshot snapshot;
   std::vector<std::string> node_names;
   std::vector<RankEvidence> ranks;
-  bool stuck = false;  // the observer says so; otherwise the run has ended
+  DeviceMatrix matrix;  // what the ranks were told of each other's devices
+  bool stuck = false;   // the observer says so; otherwise the run has ended
 };
 
 // The cause, or "stuck"/"error" when none is recognised, or "ok" when every rank ended well.
 Diagnosis diagnose(const Evidence& evidence);
+
+// The cause of wrong results: what the fabric saw of it is added, or takes its place.
+Diagnosis explain_data(Diagnosis wrong, const Evidence& end);
 
 // What each rank waits for, in words, by rank.
 std::vector<std::string> waits(const Evidence& evidence);

@@ -96,6 +96,64 @@ std::optional<Diagnosis> completion_error(const View& view) {
   return found(std::move(diagnosis));
 }
 
+std::optional<Diagnosis> message_lost(const View& view) {
+  Diagnosis diagnosis{"message-lost", "", {}, {}};
+  auto name_cable = [&](int port) {
+    std::string cable = view.cable_name(view.cable_of_port(port));
+    add_name(diagnosis, cable);
+    return cable;
+  };
+  for (const fabric::QueuePairView& pair : view.snapshot().queue_pairs) {
+    if (!pair.reachable || pair.peer < 0) continue;
+    const auto& peer = view.snapshot().queue_pairs[static_cast<size_t>(pair.peer)];
+    // Nothing is in flight, a receive waits, and yet it has not come.
+    bool held = view.evidence().stuck && view.unsettled(pair) > 0 && view.unfilled(peer) > 0;
+    if (pair.sends_lost == 0 && !held) continue;
+    std::string cable = name_cable(view.port_of(pair));
+    std::string lost = fmt::format("{} of {} message{}", pair.sends_lost, pair.sends_posted,
+                                   plural(pair.sends_posted));
+    add_line(diagnosis,
+             fmt::format("{} of {} {} on cable {}", held ? "a message" : lost, view.describe(pair),
+                         held ? "is held for good" : "left and never arrived", cable));
+    name_both(view, pair, diagnosis);
+  }
+  if (!diagnosis.headline.empty() || view.evidence().stuck) return found(std::move(diagnosis));
+  // The queue pairs are gone; their ports remember.
+  const auto& ports = view.snapshot().ports;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].messages_lost == 0 || ports[i].cable < 0) continue;
+    auto port = static_cast<int>(i);
+    std::string cable = name_cable(port);
+    add_line(diagnosis, fmt::format("{} message{} from {} left and never arrived on cable {}",
+                                    ports[i].messages_lost, plural(ports[i].messages_lost),
+                                    view.port_name(port), cable));
+    add_name(diagnosis, view.port_name(port));
+  }
+  return found(std::move(diagnosis));
+}
+
+std::optional<Diagnosis> status_unread(const View& view) {
+  Diagnosis diagnosis{"completion-error", "", {}, {}};
+  for (const RankEvidence& rank : view.evidence().ranks) {
+    if (rank.error) return std::nullopt;
+  }
+  const auto& ports = view.snapshot().ports;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].completions_in_error == 0) continue;
+    auto port = static_cast<int>(i);
+    int rank = view.snapshot().devices[static_cast<size_t>(ports[i].device)].node;
+    add_line(diagnosis,
+             fmt::format("rank {} had {} completion{} in error on {} ({}) and went on as "
+                         "if it had not: it does not read their status",
+                         rank, ports[i].completions_in_error, plural(ports[i].completions_in_error),
+                         view.port_name(port), ports[i].last_error));
+    add_name(diagnosis, fmt::format("rank {}", rank));
+    add_name(diagnosis, view.port_name(port));
+    add_name(diagnosis, "status-unread");
+  }
+  return found(std::move(diagnosis));
+}
+
 std::optional<Diagnosis> receive_never_filled(const View& view) {
   Diagnosis diagnosis{"receive-never-filled", "", {}, {}};
   for (const fabric::QueuePairView& pair : view.snapshot().queue_pairs) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <string.h>
 
 #include "diagnosis/rules.h"
@@ -21,6 +22,39 @@ std::string how_it_ended(const RankEvidence& rank) {
 }
 
 }  // namespace
+
+std::optional<Diagnosis> rank_crashed(const View& view) {
+  Diagnosis diagnosis{"rank-crashed", "", {}, {}};
+  for (const RankEvidence& rank : view.evidence().ranks) {
+    bool crash = !rank.alive && !rank.ended_by_harness && rank.signal &&
+                 (*rank.signal == SIGSEGV || *rank.signal == SIGBUS || *rank.signal == SIGABRT ||
+                  *rank.signal == SIGILL || *rank.signal == SIGFPE);
+    if (!crash) continue;
+    std::string verb;
+    for (const fabric::ProcessView& process : view.snapshot().processes) {
+      if (process.pid == rank.pid) verb = process.verb;
+    }
+    std::string line =
+        fmt::format("rank {} (pid {}) {}{}{}", rank.rank, rank.pid, how_it_ended(rank),
+                    rank.place.empty() ? "" : fmt::format(" in {}", rank.place),
+                    verb.empty() ? "" : fmt::format("; its last verb, posts and polls aside, was {}", verb));
+    if (diagnosis.headline.empty()) {
+      diagnosis.headline = line;
+    } else {
+      diagnosis.details.push_back(line);
+    }
+    add_name(diagnosis, fmt::format("rank {}", rank.rank));
+    if (!verb.empty()) add_name(diagnosis, verb);
+  }
+  if (diagnosis.headline.empty()) return std::nullopt;
+  // A driver that cannot bear a pulled cable: the cable is the cause.
+  if (auto cable = cable_unplugged(view)) {
+    cable->details.push_back(diagnosis.headline);
+    for (const std::string& name : diagnosis.names) add_name(*cable, name);
+    return cable;
+  }
+  return diagnosis;
+}
 
 std::optional<Diagnosis> peer_dead(const View& view) {
   for (const RankEvidence& rank : view.evidence().ranks) {
@@ -52,41 +86,55 @@ std::optional<Diagnosis> peer_stopped(const View& view) {
   return std::nullopt;
 }
 
-std::optional<Diagnosis> context_limit(const View& view) {
-  Diagnosis diagnosis{"context-limit", "", {}, {}};
+std::optional<Diagnosis> ended_early(const View& view) {
+  for (const RankEvidence& rank : view.evidence().ranks) {
+    if (rank.alive || !rank.finished || !somebody_else_suffers(view, rank.rank)) continue;
+    Diagnosis diagnosis{"peer-dead", "", {}, {fmt::format("rank {}", rank.rank)}};
+    diagnosis.headline =
+        fmt::format("rank {} (pid {}) has ended, with exit code 0, and others wait for it",
+                    rank.rank, rank.pid);
+    return diagnosis;
+  }
+  return std::nullopt;
+}
+
+std::optional<Diagnosis> call_blocked(const View& view) {
+  Diagnosis diagnosis{"call-blocked", "", {}, {}};
   for (const fabric::ProcessView& process : view.snapshot().processes) {
-    if (!process.alive || process.activity != fabric::Activity::blocked ||
-        process.verb != "ibv_open_device" || process.blocked_device < 0) {
+    // These wait for an event or for room, as they should.
+    bool waits_by_nature = process.verb == "ibv_get_cq_event" ||
+                           process.verb == "ibv_get_async_event" || process.blocked_device >= 0 ||
+                           process.waits_for.find("arrival") != std::string::npos;
+    if (!process.alive || process.activity != fabric::Activity::blocked || waits_by_nature)
       continue;
-    }
-    const fabric::DeviceView& device =
-        view.snapshot().devices[static_cast<size_t>(process.blocked_device)];
-    std::string port = view.port_name(device.port);
-    std::string holders;
-    for (const fabric::ContextView& context : view.snapshot().contexts) {
-      if (context.device != process.blocked_device) continue;
-      int holder = view.rank_of_process(context.process);
-      const auto& who = view.snapshot().processes[static_cast<size_t>(context.process)];
-      holders += fmt::format("{}rank {} (pid {}){}", holders.empty() ? "" : ", ", holder, who.pid,
-                             context.process == process.index ? ", the waiter itself" : "");
-      add_name(diagnosis, fmt::format("rank {}", holder));
-    }
-    if (holders.empty()) holders = "nobody that the fabric knows";
-    std::string line = fmt::format(
-        "rank {} (pid {}) waits in ibv_open_device for {}, which allows {} context{} and is held "
-        "by {}",
-        process.node, process.pid, port, device.context_limit, device.context_limit == 1 ? "" : "s",
-        holders);
+    std::string line = fmt::format("rank {} (pid {}) called {}, which does not return",
+                                   process.node, process.pid, process.verb);
     if (diagnosis.headline.empty()) {
       diagnosis.headline = line;
     } else {
       diagnosis.details.push_back(line);
     }
     add_name(diagnosis, fmt::format("rank {}", process.node));
-    add_name(diagnosis, port);
-    add_name(diagnosis, device.name);
+    add_name(diagnosis, process.verb);
   }
   if (diagnosis.headline.empty()) return std::nullopt;
+  return diagnosis;
+}
+
+std::optional<Diagnosis> all_outside(const View& view) {
+  Diagnosis diagnosis{"side-channel-lost", "", {}, {}};
+  for (const fabric::CompletionQueueView& queue : view.snapshot().completion_queues) {
+    if (queue.armed) return std::nullopt;  // what it sleeps in may be an event of the fabric
+  }
+  for (const RankEvidence& rank : view.evidence().ranks) {
+    if (!rank.alive) continue;
+    if (!rank.outside) return std::nullopt;
+    diagnosis.details.push_back(fmt::format("rank {} {}", rank.rank, rank.waiting));
+    add_name(diagnosis, fmt::format("rank {}", rank.rank));
+  }
+  if (diagnosis.details.empty()) return std::nullopt;
+  diagnosis.headline =
+      "every rank waits outside of verbs: what they tell each other does not arrive";
   return diagnosis;
 }
 

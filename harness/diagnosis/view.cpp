@@ -84,6 +84,13 @@ bool View::plugged(int cable) const {
   return view && view->plugged;
 }
 
+int View::port_of_device(int node, const std::string& device) const {
+  for (const fabric::DeviceView& view : snapshot_.devices) {
+    if (view.node == node && view.name == device) return view.port;
+  }
+  return -1;
+}
+
 std::string View::describe(const fabric::QueuePairView& pair) const {
   return fmt::format("queue pair {} of rank {} on {} (rail {} to rank {})", pair.number,
                      rank_of(pair), port_name(port_of(pair)), rail_of(pair), peer_rank_of(pair));

@@ -33,6 +33,9 @@ class View {
   int far_end(int port) const;
   bool plugged(int cable) const;
 
+  // The port of a node's device, -1: none of that name.
+  int port_of_device(int node, const std::string& device) const;
+
   // "queue pair 17 of rank 0 on node0/rdma_en3 (rail 1 to rank 1)"
   std::string describe(const fabric::QueuePairView& pair) const;
   uint64_t unfilled(const fabric::QueuePairView& pair) const {

@@ -73,6 +73,10 @@ std::string Observer::waiting(const RankLook& rank, const ProcessView* view) {
   return "";
 }
 
+bool Observer::outside(const RankLook& rank, const ProcessView* view) {
+  return rank.alive && kind_of(rank, view) == Kind::outside;
+}
+
 bool Observer::changed(const Look& now) const {
   uint64_t iterations = 0;
   int alive = 0;

@@ -48,6 +48,8 @@ class Observer {
 
   // How a rank waits at this look, in words; empty: it does not.
   static std::string waiting(const RankLook& rank, const fabric::ProcessView* view);
+  // Whether it waits outside of verbs: in a socket, a lock, for a child.
+  static bool outside(const RankLook& rank, const fabric::ProcessView* view);
 
  private:
   struct Seen {

@@ -57,11 +57,13 @@ class ClusterRun {
   Workplace workplace_;
   fabric::Fabric fabric_;
   ReservedPort port_;
+  std::unique_ptr<Relay> relay_;  // where a fault breaks the side channel
   std::vector<PageFile> pages_;
   std::vector<Rank> ranks_;
   std::vector<RankHandle> handles_;
   FaultEngine faults_;
   Observer observer_;
+  DeviceMatrix matrix_;  // what the ranks are told
   fabric::Snapshot last_, fullest_;  // the latest, and the latest with the most queue pairs
   bool end_now_ = false;
   std::string why_ended_;

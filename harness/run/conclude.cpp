@@ -30,6 +30,7 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
   Evidence found;
   found.snapshot = snapshot;
   found.stuck = stuck;
+  found.matrix = matrix_;
   for (const fabric::NodeSpec& node : scenario_.cluster.spec.nodes)
     found.node_names.push_back(node.name);
   for (size_t i = 0; i < ranks_.size(); ++i) {
@@ -50,7 +51,11 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
     entry.finished = !rank.alive && rank.exit == 0 && (!result.has_result || result.ok);
     RankLook look{entry.rank, rank.pid, rank.alive, pages_[i]->current_phase() == Phase::computing,
                   false,      0,        rank.state};
-    if (rank.alive) entry.waiting = Observer::waiting(look, process_of(snapshot, rank.pid));
+    if (rank.alive) {
+      const fabric::ProcessView* process = process_of(snapshot, rank.pid);
+      entry.waiting = Observer::waiting(look, process);
+      entry.outside = Observer::outside(look, process);
+    }
     found.ranks.push_back(std::move(entry));
   }
   return found;
@@ -59,7 +64,7 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
 Diagnosis ClusterRun::final_diagnosis() {
   bool all_well = true;
   for (const RankReport& rank : report_.ranks) all_well = all_well && rank.ok;
-  if (auto wrong = check_data(report_.ranks)) return *wrong;
+  if (auto wrong = check_data(report_.ranks)) return explain_data(*wrong, evidence(last_, false));
   if (report_.was_stuck && !all_well) return report_.diagnosis;
   Diagnosis diagnosis = diagnose(evidence(last_, false));
   if (diagnosis.verdict == "error" || diagnosis.verdict == "completion-error") {
@@ -111,6 +116,7 @@ void ClusterRun::conclude() {
     if (!entry.has_result) entry.ok = rank.exit == 0;
     entry.output_tail = tail_of(workplace_.file(fmt::format("output.{}", i)), kTailLines);
   }
+  last_.ports = fabric_.snapshot().ports;  // they remember what the queue pairs had seen
   report_.diagnosis = final_diagnosis();
   if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;
   check_leftovers();

@@ -49,26 +49,30 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
       handles_(ranks_.size()),
       faults_(scenario_, fabric_, pages_, handles_) {
   if (options.keep) workplace_.keep();
+  if (FaultEngine::needs_relay(scenario)) {
+    relay_ = std::make_unique<Relay>(scenario.cluster.ranks, port_.number());
+  }
   fabric_.record_trace(true);
+  fabric_.watch_memory(true);
   Cluster cluster = scenario.cluster;
-  if (cluster.link) cluster.link->seed = options.seed.value_or(scenario.seed);
+  if (cluster.link) cluster.link->seed = scenario.seed;
   shape_links(fabric_, cluster);
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
     pages_.emplace_back(workplace_.file(fmt::format("page.{}", rank)));
     Rank& self = ranks_[rank];
     handles_[rank] = {[&self] { return self.alive; }, [&self] { return self.pid; },
                       [&self](int number) { self.process->signal(number); },
-                      [&self] { self.ended_by_fault = true; }};
+                      [&self] { self.ended_by_fault = true; }, false};
   }
   report_.file = scenario.file;
   report_.name = scenario.name;
   report_.summary = scenario.summary;
-  report_.seed = options.seed.value_or(scenario.seed);
+  report_.seed = scenario.seed;
 }
 
 std::vector<std::pair<std::string, std::string>> ClusterRun::environment(int rank) const {
-  RankSurroundings surroundings{port_.number(), workplace_.file("matrix.json"), scenario_.group,
-                                ""};
+  int port = relay_ ? relay_->port(rank) : port_.number();
+  RankSurroundings surroundings{port, workplace_.file("matrix.json"), scenario_.group, ""};
   if (!scenario_.program.empty()) {
     surroundings.system_tree = workplace_.file("system");
   }
@@ -101,12 +105,12 @@ void ClusterRun::start_rank(int rank) {
 }
 
 void ClusterRun::start_ranks() {
-  DeviceMatrix matrix = scenario_.group.matrix
-                            ? *scenario_.group.matrix
-                            : matrix_of(scenario_.cluster.spec, scenario_.group.rails.value_or(0));
-  workplace_.write("matrix.json", matrix_text(matrix));
+  matrix_ = scenario_.group.matrix
+                ? *scenario_.group.matrix
+                : matrix_of(scenario_.cluster.spec, scenario_.group.rails.value_or(0));
+  workplace_.write("matrix.json", matrix_text(matrix_));
   workplace_.write("work.json", work_text(scenario_, report_.seed));
-  faults_.arm();
+  faults_.arm(relay_.get());
   report_.started_ns = fabric_.now_ns();
   faults_.started(report_.started_ns);
   for (size_t rank = 0; rank < ranks_.size(); ++rank) start_rank(static_cast<int>(rank));

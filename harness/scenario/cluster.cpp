@@ -138,7 +138,8 @@ void cable_by_default(const Reader& reader, fabric::ClusterSpec& spec, int rails
 }  // namespace
 
 Cluster read_cluster(const Reader& reader) {
-  reader.object({"$schema", "profile", "overrides", "nodes", "switches", "rails", "cables", "link"});
+  reader.object(
+      {"$schema", "profile", "overrides", "nodes", "switches", "rails", "cables", "link"});
   Cluster cluster;
   fabric::ClusterSpec& spec = cluster.spec;
   if (reader.has("profile")) spec.profile = read_profile(reader.at("profile"));

@@ -1,6 +1,8 @@
 // The "expect" section.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "railyard/nearest.h"
@@ -45,10 +47,29 @@ RankExpectation read_rank_expectation(const Reader& reader) {
 
 }  // namespace
 
+bool Expectation::met_by(const std::string& verdict) const {
+  return std::find(verdicts.begin(), verdicts.end(), verdict) != verdicts.end();
+}
+
+std::string Expectation::verdict_text() const {
+  return fmt::format("{}", fmt::join(verdicts, " or "));
+}
+
 Expectation read_expectation(const Reader& reader, int ranks, std::vector<FaultPlan>& faults) {
   reader.object({"verdict", "verdict_names", "ranks", "within", "faults"});
   Expectation expectation;
-  if (reader.has("verdict")) expectation.verdict = reader.at("verdict").one_of(verdict_names());
+  if (reader.has("verdict")) {
+    Reader verdict = reader.at("verdict");
+    expectation.verdicts.clear();
+    if (verdict.is_array()) {
+      for (const Reader& each : verdict.elements()) {
+        expectation.verdicts.push_back(each.one_of(verdict_names()));
+      }
+      if (expectation.verdicts.empty()) verdict.fail("name at least one verdict");
+    } else {
+      expectation.verdicts.push_back(verdict.one_of(verdict_names()));
+    }
+  }
   if (reader.has("verdict_names")) expectation.verdict_names = reader.at("verdict_names").texts();
   if (reader.has("within")) expectation.within = reader.at("within").duration();
   if (reader.has("faults") &&

@@ -1,39 +1,18 @@
 // The "faults" section: what is broken, and when.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "railyard/nearest.h"
+#include "scenario/fault_types.h"
 #include "scenario/sections.h"
-#include "scenario/units.h"
 
 namespace railyard::harness {
 
 namespace {
-
-struct Kind {
-  FaultKind kind;
-  const char* name;
-  std::vector<std::string> keys;  // beside when, do and expect
-  bool by_verb;                   // fires in a call of a verb, armed in the fabric
-};
-
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> known = {
-      {FaultKind::cable_unplug, "cable.unplug", {"cables", "cable"}, false},
-      {FaultKind::cable_plug, "cable.plug", {"cables", "cable"}, false},
-      {FaultKind::cable_swap, "cable.swap", {"cables", "end"}, false},
-      {FaultKind::receive_delay_until_arrival, "receive.delay-until-arrival", {}, true},
-      {FaultKind::verb_fail, "verb.fail", {"errno"}, true},
-      {FaultKind::verb_block, "verb.block", {}, true},
-      {FaultKind::verb_delay, "verb.delay", {"for"}, true},
-      {FaultKind::rank_kill, "rank.kill", {"rank"}, false},
-      {FaultKind::rank_stop, "rank.stop", {"rank", "for"}, false},
-      {FaultKind::rank_resume, "rank.resume", {"rank"}, false},
-  };
-  return known;
-}
 
 struct ErrnoName {
   const char* name;
@@ -59,155 +38,227 @@ int read_errno(const Reader& reader) {
       fmt::format("'{}' is no errno known here; {}", reader.text(), suggest(reader.text(), names)));
 }
 
-int read_rank(const Reader& reader, int ranks) {
-  return static_cast<int>(reader.whole(0, static_cast<uint64_t>(ranks) - 1));
+// enum ibv_wc_status, whose numbers are part of the verbs ABI.
+int read_status(const Reader& reader) {
+  static const std::vector<std::string> names = {
+      "IBV_WC_SUCCESS",           "IBV_WC_LOC_LEN_ERR",
+      "IBV_WC_LOC_QP_OP_ERR",     "IBV_WC_LOC_EEC_OP_ERR",
+      "IBV_WC_LOC_PROT_ERR",      "IBV_WC_WR_FLUSH_ERR",
+      "IBV_WC_MW_BIND_ERR",       "IBV_WC_BAD_RESP_ERR",
+      "IBV_WC_LOC_ACCESS_ERR",    "IBV_WC_REM_INV_REQ_ERR",
+      "IBV_WC_REM_ACCESS_ERR",    "IBV_WC_REM_OP_ERR",
+      "IBV_WC_RETRY_EXC_ERR",     "IBV_WC_RNR_RETRY_EXC_ERR",
+      "IBV_WC_LOC_RDD_VIOL_ERR",  "IBV_WC_REM_INV_RD_REQ_ERR",
+      "IBV_WC_REM_ABORT_ERR",     "IBV_WC_INV_EECN_ERR",
+      "IBV_WC_INV_EEC_STATE_ERR", "IBV_WC_FATAL_ERR",
+      "IBV_WC_RESP_TIMEOUT_ERR",  "IBV_WC_GENERAL_ERR"};
+  std::string name = reader.one_of(names);
+  return static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
-Trigger::AtOperation read_at_operation(const Reader& when, const Scenario& scenario) {
-  if (!scenario.program.empty()) {
-    when.fail("a program's operations are not known; use \"after\" or a verb");
-  }
-  Trigger::AtOperation at;
-  at.rank = read_rank(when.at("rank"), scenario.cluster.ranks);
-  std::string name = when.at("op").text();
-  std::vector<std::string> names;
-  for (const OperationPlan& plan : scenario.operations) names.push_back(plan.name);
-  auto found = std::find(names.begin(), names.end(), name);
-  if (when.has("operation")) {
-    uint64_t index = when.at("operation").whole(0, names.empty() ? 0 : names.size() - 1);
-    if (names.empty() || names[index] != name) {
-      when.at("operation")
-          .fail(fmt::format("operation {} of the workload is not '{}'", index, name));
-    }
-    found = names.begin() + static_cast<std::ptrdiff_t>(index);
-  }
-  if (found == names.end()) {
-    when.at("op").fail(fmt::format("the workload has no '{}'; {}", name, suggest(name, names)));
-  }
-  at.operation = static_cast<uint32_t>(found - names.begin());
-  if (when.has("iteration")) {
-    uint64_t repeat = scenario.operations[at.operation].repeat;
-    Reader iteration = when.at("iteration");
-    at.iteration = static_cast<uint32_t>(iteration.whole(0, 0xffffffff));
-    if (at.iteration >= repeat) {
-      iteration.fail(fmt::format("{} is repeated {} times; name an iteration from 0 to {}", name,
-                                 repeat, repeat - 1));
-    }
-  }
-  return at;
+fabric::Resource read_resource(const Reader& reader) {
+  static const std::vector<std::string> names = {
+      "contexts", "protection-domains", "completion-queues", "queue-pairs", "memory-regions"};
+  std::string name = reader.one_of(names);
+  return static_cast<fabric::Resource>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
-Trigger read_trigger(const Reader& when, const Kind& kind, const Scenario& scenario) {
-  when.object({"after", "rank", "op", "operation", "iteration", "verb", "nth", "times"});
-  Trigger trigger;
-  bool verb = when.has("verb") || kind.by_verb;
-  if (verb && !kind.by_verb) {
-    when.at("verb").fail(
-        fmt::format("{} fires at a time or an operation; use \"after\" or \"op\"", kind.name));
+// "fe80::1", "::ffff:10.0.0.1", "10.0.0.1" (IPv4-mapped), or "empty".
+std::optional<std::array<uint8_t, 16>> read_gid(const Reader& reader) {
+  std::string text = reader.text();
+  if (text == "empty") return std::nullopt;
+  std::string address = text.find(':') == std::string::npos ? "::ffff:" + text : text;
+  std::array<uint8_t, 16> gid{};
+  if (inet_pton(AF_INET6, address.c_str(), gid.data()) != 1) {
+    reader.fail(fmt::format("'{}' is no GID; write an IPv6 or IPv4 address, or \"empty\"", text));
   }
-  if (kind.by_verb && (when.has("after") || when.has("op"))) {
-    when.fail(
-        fmt::format("{} fires in a call of a verb; use \"rank\", \"verb\" and \"nth\"", kind.name));
-  }
-  if (when.has("after")) {
-    if (when.has("rank") || when.has("op"))
-      when.fail("\"after\" stands alone; drop the other keys");
-    trigger.after = when.at("after").duration();
-    trigger.text = fmt::format("{} after the start", format_duration(*trigger.after));
-  } else if (verb) {
-    Trigger::AtVerb at;
-    at.rank = read_rank(when.at("rank"), scenario.cluster.ranks);
-    bool receive = kind.kind == FaultKind::receive_delay_until_arrival;
-    at.verb = receive && !when.has("verb") ? "ibv_post_recv" : when.at("verb").text();
-    if (receive && at.verb != "ibv_post_recv") {
-      when.at("verb").fail(fmt::format("{} acts on ibv_post_recv alone", kind.name));
-    }
-    if (at.verb.rfind("ibv_", 0) != 0) {
-      when.at("verb").fail(fmt::format("'{}' is no verb; write ibv_{}", at.verb, at.verb));
-    }
-    if (when.has("nth")) at.nth = when.at("nth").whole(1, uint64_t{1} << 40);
-    if (when.has("times")) at.times = when.at("times").whole(1, uint64_t{1} << 40);
-    trigger.text = fmt::format("rank {} in call {} of {}", at.rank, at.nth, at.verb);
-    trigger.at_verb = at;
-  } else {
-    if (!when.has("op")) when.fail("this names no moment; add \"after\", \"op\" or \"verb\"");
-    trigger.at_operation = read_at_operation(when, scenario);
-    trigger.text = fmt::format("rank {} before iteration {} of {}", trigger.at_operation->rank,
-                               trigger.at_operation->iteration, when.at("op").text());
-  }
-  return trigger;
+  return gid;
 }
 
-void read_cables(const Reader& entry, const Scenario& scenario, FaultPlan& fault) {
-  std::vector<std::string> known;
-  for (const fabric::CableSpec& cable : scenario.cluster.spec.cables) known.push_back(cable.name);
-  auto check = [&](const Reader& name) {
-    if (std::find(known.begin(), known.end(), name.text()) == known.end()) {
-      name.fail(
-          fmt::format("there is no cable '{}'; {}", name.text(), suggest(name.text(), known)));
-    }
-    fault.cables.push_back(name.text());
-  };
-  if (entry.has("cable")) {
-    check(entry.at("cable"));
-  } else {
-    for (const Reader& name : entry.at("cables").elements()) check(name);
+std::string read_device(const Reader& name, const Scenario& scenario) {
+  std::vector<std::string> devices = device_names(scenario);
+  if (std::find(devices.begin(), devices.end(), name.text()) == devices.end()) {
+    name.fail(
+        fmt::format("there is no device '{}'; {}", name.text(), suggest(name.text(), devices)));
   }
-  if (fault.kind != FaultKind::cable_swap) {
-    if (fault.cables.empty()) entry.at("cables").fail("name at least one cable");
-    return;
-  }
-  if (fault.cables.size() != 2) entry.at("cables").fail("a swap takes two cables");
-  std::vector<std::string> nodes;
-  for (const fabric::NodeSpec& node : scenario.cluster.spec.nodes) nodes.push_back(node.name);
-  fault.node = entry.at("end").one_of(nodes);
+  return name.text();
 }
+
+// Reads the keys of one entry into its plan, each by the function that stands under its name.
+class EntryReader {
+ public:
+  EntryReader(const Reader& entry, const FaultType& type, const Scenario& scenario)
+      : entry_(entry), type_(type), scenario_(scenario) {}
+
+  FaultPlan read() {
+    std::vector<std::string> keys = {"when", "do", "expect", "chance", "repeat"};
+    keys.insert(keys.end(), type_.keys.begin(), type_.keys.end());
+    entry_.object(keys);
+    plan_.kind = type_.kind;
+    plan_.name = type_.name;
+    plan_.when = read_trigger(entry_.at("when"), type_, scenario_);
+    for (const char* key : {"cable", "from", "rank", "verb", "times"}) {
+      if (plan_.fires_in_fabric() && has(key)) {
+        entry_.at(key).fail("\"when\" says this already; drop it here");
+      }
+    }
+    read_cables();
+    read_where();
+    read_what();
+    read_how_long();
+    read_expected();
+    return plan_;
+  }
+
+ private:
+  bool takes(const char* key) const {
+    return std::find(type_.keys.begin(), type_.keys.end(), key) != type_.keys.end();
+  }
+  // A key that the trigger makes superfluous or that may be left out.
+  bool has(const char* key) const { return takes(key) && entry_.has(key); }
+  bool needs(const char* key) const { return takes(key) && !plan_.fires_in_fabric(); }
+
+  void read_cables() {
+    if (!takes("cable") && !takes("cables")) return;
+    bool given = entry_.has("cable") || entry_.has("cables");
+    if (plan_.when.at_message && !given) {
+      plan_.cables.push_back(plan_.when.at_message->cable);
+    } else if (entry_.has("cable") || !takes("cables")) {
+      plan_.cables.push_back(read_cable(entry_.at("cable"), scenario_));
+    } else {
+      for (const Reader& name : entry_.at("cables").elements()) {
+        plan_.cables.push_back(read_cable(name, scenario_));
+      }
+      if (plan_.cables.empty()) entry_.at("cables").fail("name at least one cable");
+    }
+    if (plan_.kind != FaultKind::cable_swap) return;
+    if (plan_.cables.size() != 2) entry_.at("cables").fail("a swap takes two cables");
+    plan_.node = entry_.at("end").one_of(node_names(scenario_));
+    for (const std::string& cable : plan_.cables) read_end(entry_.at("end"), cable, scenario_);
+  }
+
+  void read_where() {
+    if (has("from")) {
+      for (const std::string& cable : plan_.cables) read_end(entry_.at("from"), cable, scenario_);
+      plan_.node = entry_.at("from").text();
+    }
+    if (takes("device")) plan_.port = read_device(entry_.at("device"), scenario_);
+    if (plan_.kind == FaultKind::cable_miswire) read_new_place();
+    bool side_channel = type_.name[0] == 's';
+    if (has("rank")) {
+      plan_.rank = read_rank(entry_.at("rank"), scenario_);
+      if (side_channel && plan_.rank == 0) {
+        entry_.at("rank").fail("rank 0 is where the side channel leads to; name another rank");
+      }
+    } else if (plan_.when.at_operation && !side_channel) {
+      plan_.rank = plan_.when.at_operation->rank;
+    } else if (plan_.when.at_verb && !side_channel) {
+      plan_.rank = plan_.when.at_verb->rank;
+    } else if (needs("rank") && !side_channel) {
+      entry_.at("rank");  // fails: missing
+    }
+    if (plan_.kind == FaultKind::data_stale && !plan_.when.at_operation) {
+      entry_.at("when").fail("data.stale strikes an operation; use \"rank\" and \"op\"");
+    }
+  }
+
+  void read_new_place() {
+    Reader to = entry_.at("to");
+    plan_.port = read_device(to, scenario_);
+    for (const fabric::CableSpec& cable : scenario_.cluster.spec.cables) {
+      if (cable.ends[0] == plan_.port || cable.ends[1] == plan_.port) {
+        to.fail(fmt::format("{} has a cable, '{}'; name a device without one, or use cable.swap",
+                            plan_.port, cable.name));
+      }
+    }
+    plan_.node = plan_.port.substr(0, plan_.port.find('/'));
+    const std::string& cable = plan_.cables[0];
+    const auto& cables = scenario_.cluster.spec.cables;
+    auto spec = std::find_if(cables.begin(), cables.end(),
+                             [&](const fabric::CableSpec& each) { return each.name == cable; });
+    bool ends_there =
+        std::any_of(std::begin(spec->ends), std::end(spec->ends),
+                    [&](const std::string& end) { return end.rfind(plan_.node + "/", 0) == 0; });
+    if (!ends_there) to.fail(fmt::format("cable '{}' has no end at {}", cable, plan_.node));
+  }
+
+  void read_what() {
+    if (takes("errno")) plan_.error_number = read_errno(entry_.at("errno"));
+    if (takes("status")) plan_.error_number = read_status(entry_.at("status"));
+    if (takes("link")) plan_.link = read_link(entry_.at("link"));
+    if (takes("resource")) {
+      plan_.resource = read_resource(entry_.at("resource"));
+      Reader most = entry_.at("most");
+      if (most.is_text()) {
+        most.one_of({"used-up"});
+      } else {
+        plan_.most = static_cast<int>(most.whole(0, 1'000'000));
+      }
+    }
+    if (plan_.kind == FaultKind::gid_set) plan_.gid = read_gid(entry_.at("to"));
+    if (plan_.kind == FaultKind::gid_set || has("index")) {
+      plan_.gid_index = static_cast<int>(entry_.at("index").whole(0, 3));
+    }
+    if (type_.family == FaultFamily::verb && !plan_.when.at_verb) {
+      plan_.verb = plan_.kind == FaultKind::receive_delay_until_arrival ? "ibv_post_recv"
+                   : plan_.kind == FaultKind::completion_alter          ? "ibv_poll_cq"
+                                                               : read_verb(entry_.at("verb"));
+    }
+    if (takes("share")) {
+      Reader share = entry_.at("share");
+      bool fits = share.is_number() && share.json() > 0 && share.json() < 1;
+      if (!fits)
+        share.fail("this is the part of its time that the rank keeps: a number between 0 and 1");
+      plan_.share = share.json().get<double>();
+    }
+  }
+
+  void read_how_long() {
+    static const std::vector<FaultKind> for_ever = {FaultKind::rank_stop, FaultKind::message_hold,
+                                                    FaultKind::side_channel_refuse,
+                                                    FaultKind::side_channel_hang};
+    bool optional = std::find(for_ever.begin(), for_ever.end(), plan_.kind) != for_ever.end();
+    if (has("for") || (takes("for") && !optional)) plan_.duration = entry_.at("for").duration();
+    if (has("times")) plan_.times = entry_.at("times").whole(1, uint64_t{1} << 40);
+  }
+
+  void read_expected() {
+    if (!entry_.has("expect")) return;
+    static const std::map<std::string, std::optional<FaultOutcome>> outcomes = {
+        {"fired", FaultOutcome::fired},
+        {"did-not-fire", FaultOutcome::did_not_fire},
+        {"no-change", FaultOutcome::no_change},
+        {"any", std::nullopt}};
+    std::vector<std::string> names;
+    for (const auto& [name, outcome] : outcomes) names.push_back(name);
+    plan_.expected = outcomes.at(entry_.at("expect").one_of(names));
+  }
+
+  const Reader& entry_;
+  const FaultType& type_;
+  const Scenario& scenario_;
+  FaultPlan plan_;
+};
 
 FaultPlan read_fault(const Reader& entry, const Scenario& scenario) {
   std::vector<std::string> names;
-  for (const Kind& kind : kinds()) names.push_back(kind.name);
-  entry.members();  // an object
-  FaultPlan fault;
-  fault.name = entry.at("do").one_of(names);
-  const Kind& kind = *std::find_if(kinds().begin(), kinds().end(),
-                                   [&](const Kind& each) { return each.name == fault.name; });
-  fault.kind = kind.kind;
-  std::vector<std::string> keys = {"when", "do", "expect"};
-  keys.insert(keys.end(), kind.keys.begin(), kind.keys.end());
-  entry.object(keys);
-  fault.when = read_trigger(entry.at("when"), kind, scenario);
-
-  auto takes = [&](const char* key) {
-    return std::find(kind.keys.begin(), kind.keys.end(), key) != kind.keys.end();
-  };
-  if (takes("cables")) read_cables(entry, scenario, fault);
-  if (takes("errno")) fault.error_number = read_errno(entry.at("errno"));
-  if (takes("rank")) {
-    if (entry.has("rank")) {
-      fault.rank = read_rank(entry.at("rank"), scenario.cluster.ranks);
-    } else if (fault.when.at_operation) {
-      fault.rank = fault.when.at_operation->rank;
-    } else {
-      entry.at("rank");  // fails: missing
-    }
-  }
-  if (takes("for")) {
-    bool needed = fault.kind == FaultKind::verb_delay;
-    if (needed || entry.has("for")) fault.duration = entry.at("for").duration();
-  }
-  if (entry.has("expect")) {
-    std::string outcome = entry.at("expect").one_of({"fired", "did-not-fire", "no-change"});
-    if (outcome == "did-not-fire") fault.expected = FaultOutcome::did_not_fire;
-    if (outcome == "no-change") fault.expected = FaultOutcome::no_change;
-  }
-  return fault;
+  for (const FaultType& type : fault_types()) names.push_back(type.name);
+  std::string name = entry.at("do").one_of(names);
+  const FaultType& type = *std::find_if(fault_types().begin(), fault_types().end(),
+                                        [&](const FaultType& each) { return each.name == name; });
+  return EntryReader(entry, type, scenario).read();
 }
 
 }  // namespace
 
 std::vector<FaultPlan> read_faults(const Reader& reader, const Scenario& scenario) {
   std::vector<FaultPlan> faults;
-  for (const Reader& entry : reader.elements()) faults.push_back(read_fault(entry, scenario));
+  std::vector<Reader> entries = reader.elements();
+  for (size_t i = 0; i < entries.size(); ++i) {
+    for (const Json& drawn : draw_entry(entries[i], i, scenario)) {
+      faults.push_back(read_fault(Reader(reader.file(), entries[i].place(), drawn), scenario));
+    }
+  }
   return faults;
 }
 

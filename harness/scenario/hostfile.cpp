@@ -40,7 +40,11 @@ Host read_host(const Reader& reader, size_t hosts, bool rdma_needed) {
 }  // namespace
 
 std::vector<Host> load_hostfile(const std::string& file) {
-  Json json = parse_json(file, read_file(file));
+  return parse_hostfile(file, read_file(file));
+}
+
+std::vector<Host> parse_hostfile(const std::string& file, const std::string& text) {
+  Json json = parse_json(file, text);
   Reader whole(file, "", json);
   bool jaccl = false;
   if (!whole.is_array()) {

@@ -55,17 +55,18 @@ std::string beside(const std::string& file, const std::string& path) {
   return (fs::path(file).parent_path() / path).string();
 }
 
-Scenario parse_scenario(const std::string& file, const std::string& text) {
-  Json json = parse_json(file, text);
-  Reader whole(file, "", json);
+namespace {
+
+Scenario read_scenario(const Reader& whole, std::optional<uint64_t> seed) {
   whole.object({"$schema", "summary", "references", "cluster", "group", "workload", "program",
-                "worker", "variant", "seed", "faults", "expect"});
+                "worker", "variant", "seed", "faults", "expect", "healthy"});
   Scenario scenario;
-  scenario.file = file;
-  scenario.name = fs::path(file).stem();
+  scenario.file = whole.file();
+  scenario.name = fs::path(whole.file()).stem();
   scenario.summary = whole.at("summary").text();
   if (whole.has("references")) scenario.references = whole.at("references").texts();
   if (whole.has("seed")) scenario.seed = whole.at("seed").whole(0, ~uint64_t{0});
+  if (seed) scenario.seed = *seed;
   scenario.cluster = read_cluster(whole.at("cluster"));
   if (whole.has("group")) scenario.group = read_group(whole.at("group"), scenario.cluster);
   read_work(whole, scenario);
@@ -73,11 +74,47 @@ Scenario parse_scenario(const std::string& file, const std::string& text) {
   if (whole.has("expect")) {
     scenario.expect = read_expectation(whole.at("expect"), scenario.cluster.ranks, scenario.faults);
   }
+  return scenario;
+}
+
+// The file with what "healthy" says in place of its own; a key that is null goes.
+Json healthy_twin(const Reader& whole) {
+  Json twin = whole.json();
+  Json changes = whole.at("healthy").json();
+  whole.at("healthy").object(
+      {"cluster", "group", "workload", "worker", "variant", "faults", "expect"});
+  twin.erase("healthy");
+  twin.erase("expect");  // what the faulty one leads to says nothing of this one
+  if (changes.contains("worker") && !changes.contains("variant")) twin.erase("variant");
+  twin.merge_patch(changes);
+  return twin;
+}
+
+}  // namespace
+
+Scenario parse_scenario(const std::string& file, const std::string& text,
+                        std::optional<uint64_t> seed) {
+  Json json = parse_json(file, text);
+  Scenario scenario = read_scenario(Reader(file, "", json), seed);
   check_against_schema(file, text);
   return scenario;
 }
 
-Scenario load_scenario(const std::string& file) { return parse_scenario(file, read_file(file)); }
+Scenario load_scenario(const std::string& file, std::optional<uint64_t> seed) {
+  return parse_scenario(file, read_file(file), seed);
+}
+
+std::vector<Scenario> load_scenarios(const std::string& file, std::optional<uint64_t> seed) {
+  std::vector<Scenario> scenarios = {load_scenario(file, seed)};
+  Json json = parse_json(file, read_file(file));
+  Reader whole(file, "", json);
+  if (!whole.has("healthy")) return scenarios;
+  Json twin = healthy_twin(whole);
+  scenarios.push_back(read_scenario(Reader(file, "healthy", twin), seed));
+  scenarios.back().name += "-healthy";
+  scenarios.back().twin = true;
+  return scenarios;
+}
 
 std::vector<std::string> find_scenarios(const std::vector<std::string>& paths) {
   std::vector<std::string> files;

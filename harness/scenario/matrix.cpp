@@ -60,7 +60,11 @@ DeviceMatrix read_matrix(const Reader& reader, int ranks,
 }
 
 DeviceMatrix load_matrix(const std::string& file, int ranks) {
-  Json json = parse_json(file, read_file(file));
+  return parse_matrix(file, read_file(file), ranks);
+}
+
+DeviceMatrix parse_matrix(const std::string& file, const std::string& text, int ranks) {
+  Json json = parse_json(file, text);
   return read_matrix(Reader(file, "", json), ranks);
 }
 

@@ -49,6 +49,15 @@ void CompletionQueue::publish(const ibv_wc& completion, bool solicited) {
   static_cast<Channel*>(channel)->pipe.put(&self, sizeof self);
 }
 
+void CompletionQueue::count_unread() const {
+  uint64_t unread = 0;
+  for (uint64_t i = read_; i != written_; ++i) {
+    const ibv_wc& wc = ring_[i & (capacity_ - 1)];
+    unread += wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0;
+  }
+  if (unread != 0) owner_.segment().port(owner_.port_index()).unread.fetch_add(unread);
+}
+
 void CompletionQueue::begin_taking(ibv_wc* out, int count) {
   out_ = out;
   wanted_ = count;

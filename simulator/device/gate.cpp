@@ -39,6 +39,11 @@ void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair
   }
 }
 
+// Which call this is for a fault, given the process's count.
+uint64_t number_for(layout::Fault& fault, uint64_t call) {
+  return fault.from_now ? fault.seen.fetch_add(1) + 1 : call;
+}
+
 }  // namespace
 
 int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pair,
@@ -52,7 +57,8 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
     if (fault.kind != layout::FaultKind::verb || fault.action == layout::FaultAction::alter) continue;
     if (fault.verb != static_cast<uint32_t>(verb)) continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
-    if (call < fault.nth || call - fault.nth >= fault.times) continue;
+    uint64_t number = number_for(fault, call);
+    if (number < fault.nth || number - fault.nth >= fault.times) continue;
     act(attachment, fault, queue_pair, arrived);
     if (fault.action == layout::FaultAction::fail) return fault.error_number;
   }
@@ -68,9 +74,13 @@ void alter_completion(const Attachment& attachment, ibv_wc& completion) {
     if (fault.armed.load(std::memory_order_acquire) == 0) continue;
     if (fault.kind != layout::FaultKind::verb || fault.action != layout::FaultAction::alter) continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
-    if (number < fault.nth || number - fault.nth >= fault.times) continue;
+    uint64_t own = number_for(fault, number);
+    if (own < fault.nth || own - fault.nth >= fault.times) continue;
     act(attachment, fault, completion.qp_num, {});
     completion.status = static_cast<ibv_wc_status>(fault.error_number);
+    layout::QueuePair& pair = segment.queue_pair(completion.qp_num);
+    pair.errors.fetch_add(1);
+    pair.last_error.store(static_cast<uint32_t>(fault.error_number));
   }
 }
 

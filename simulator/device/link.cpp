@@ -60,6 +60,8 @@ void apply_faults(const Attachment& attachment, const fabric::Hop& hop, uint32_t
       case layout::FaultAction::corrupt: passage.corrupted = true; break;
       case layout::FaultAction::duplicate: passage.duplicated = true; break;
       case layout::FaultAction::delay:
+        // What another fault holds stays held.
+        if (passage.arrival_ticks & layout::kHeld) break;
         passage.arrival_ticks += segment.ticks_in_ns(static_cast<double>(fault.delay_ns));
         break;
       default: passage.arrival_ticks = layout::kHeld | i;

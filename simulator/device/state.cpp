@@ -133,6 +133,12 @@ QueuePair::~QueuePair() {
   port.bytes_out.fetch_add(record_.bytes_out.load());
   port.messages_in.fetch_add(record_.messages_in.load());
   port.bytes_in.fetch_add(record_.bytes_in.load());
+  port.lost.fetch_add(record_.lost.load());
+  port.changed_in_flight.fetch_add(record_.changed_in_flight.load());
+  if (uint32_t errors = record_.errors.load(); errors != 0) {
+    port.errors.fetch_add(errors);
+    port.last_error.store(record_.last_error.load());
+  }
   record_.owner.store(0, std::memory_order_release);
   pthread_mutex_destroy(&qp_base.mutex);
   pthread_cond_destroy(&qp_base.cond);

@@ -90,6 +90,25 @@ CableChange Fabric::swap(int first, int second, int node) {
                                     impl_->describe(*cables[1]), before[0], before[1]));
 }
 
+CableChange Fabric::replug(int cable, int end, int port) {
+  std::lock_guard lock(impl_->mutex);
+  Cable& target = impl_->cable(cable);
+  if (end != 0 && end != 1) throw Error("a cable has the ends 0 and 1");
+  Plug& plug = target.ends[end];
+  std::string name = port_name(port);
+  if (plug.switch_index.load() >= 0) {
+    throw Error(fmt::format("end {} of cable {} is plugged into a switch", end, target.name));
+  }
+  std::string before = impl_->describe(target);
+  if (plug.port.load() == port) return {now_ns(), false, before + " already was"};
+  if (int32_t other = cable_of(impl_->segment, port); other >= 0) {
+    throw Error(fmt::format("{} is taken by cable {}", name,
+                            impl_->segment.cable(static_cast<uint32_t>(other)).name));
+  }
+  plug.port.store(port, std::memory_order_release);
+  return impl_->changed({&target}, fmt::format("{} (was {})", impl_->describe(target), before));
+}
+
 Snapshot Fabric::snapshot() const {
   std::lock_guard lock(impl_->mutex);
   const Segment& segment = impl_->segment;

@@ -85,6 +85,7 @@ int Fabric::arm(const VerbFault& fault) {
     record.node = fault.node;
     record.nth = fault.nth;
     record.times = fault.times;
+    record.from_now = fault.from_now;
     record.action = static_cast<FaultAction>(fault.action);
     record.error_number = fault.error_number;
     record.delay_ns = fault.delay_ns;
@@ -128,7 +129,7 @@ std::vector<FaultView> view_faults(const Segment& segment) {
     uint64_t fired = fault.fired.load(std::memory_order_acquire);
     if (fault.armed.load() == 0 && fired == 0) continue;
     views.push_back({static_cast<int>(i), fired, segment.to_ns(fault.first_ticks.load()),
-                     fired ? describe_fired(segment, fault) : ""});
+                     fired ? describe_fired(segment, fault) : "", fault.queue_pair.load()});
   }
   return views;
 }

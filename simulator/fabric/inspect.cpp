@@ -115,8 +115,37 @@ bool in_flight(const Segment& segment, const QueuePair& own, const QueuePair* pe
   return reliable && (retries & 0xff) != 7;
 }
 
+PortView view_port(const Segment& segment, uint32_t index) {
+  const Port& record = segment.port(index);
+  auto port = static_cast<int32_t>(index);
+  PortView out;
+  out.device = static_cast<int>(record.device);
+  out.cable = cable_of(segment, port);
+  out.active = port_active(segment, port);
+  out.messages_out = record.messages_out.load();
+  out.messages_in = record.messages_in.load();
+  out.bytes_out = record.bytes_out.load();
+  out.bytes_in = record.bytes_in.load();
+  out.messages_lost = record.lost.load();
+  out.completions_in_error = record.errors.load();
+  if (out.completions_in_error != 0) out.last_error = completion_status_name(record.last_error.load());
+  out.changed_in_flight = record.changed_in_flight.load();
+  out.unread_receives = record.unread.load();
+  for (uint32_t row = 0; row < kGidsPerPort; ++row) {
+    if (record.gids[row].present) out.gid_rows |= 1u << row;
+  }
+  return out;
+}
+
 // A port's traffic is that of the queue pairs which are gone and of those that live.
 void count_traffic(const QueuePair& pair, PortView& port) {
+  port.messages_lost += pair.lost.load();
+  port.changed_in_flight += pair.changed_in_flight.load();
+  if (uint32_t errors = pair.errors.load(); errors != 0) {
+    port.completions_in_error += errors;
+    port.last_error = completion_status_name(pair.last_error.load());
+  }
+
   port.messages_out += pair.posted.load();
   port.bytes_out += pair.bytes_out.load();
   port.messages_in += pair.messages_in.load();
@@ -223,13 +252,7 @@ Snapshot Inspector::look(const Segment& segment) {
       ++out.devices[static_cast<size_t>(process.blocked_device)].waiters;
     }
   }
-  for (uint32_t i = 0; i < header.port_count; ++i) {
-    const Port& record = segment.port(i);
-    auto port = static_cast<int32_t>(i);
-    out.ports.push_back({static_cast<int>(record.device), cable_of(segment, port),
-                         port_active(segment, port), record.messages_out.load(),
-                         record.messages_in.load(), record.bytes_out.load(), record.bytes_in.load()});
-  }
+  for (uint32_t i = 0; i < header.port_count; ++i) out.ports.push_back(view_port(segment, i));
   for (uint32_t i = 0; i < header.cable_count; ++i) out.cables.push_back(view_cable(segment, i));
 
   auto index_of = [&](uint32_t context) {

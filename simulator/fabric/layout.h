@@ -114,6 +114,9 @@ struct alignas(kCacheLine) Port {
   Gid gids[kGidsPerPort];
   // Of the queue pairs that are gone; those that live count for themselves.
   Shared<uint64_t> messages_out, bytes_out, messages_in, bytes_in;
+  Shared<uint64_t> lost, errors, changed_in_flight;
+  Shared<uint64_t> unread;      // receives that were complete when their queue was destroyed
+  Shared<uint32_t> last_error;  // enum ibv_wc_status
 };
 
 // Where a cable's plug is: a port, a switch, or nowhere.
@@ -355,7 +358,8 @@ struct alignas(kCacheLine) Fault {
   uint32_t verb;
   int32_t node;  // -1: all
   int32_t cable, from_end;  // of a message; from_end -1: both
-  Shared<uint64_t> seen;    // messages it might have acted on
+  uint32_t from_now;        // of a verb: calls are counted from when it was armed
+  Shared<uint64_t> seen;    // messages, or calls from now, that it might have acted on
   Shared<uint64_t> released_ticks;
   uint64_t nth, times;
   FaultAction action;

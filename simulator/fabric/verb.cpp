@@ -1,5 +1,7 @@
 #include "fabric/verb.h"
 
+#include "railyard/fabric.h"
+
 namespace railyard::fabric {
 namespace {
 
@@ -22,6 +24,14 @@ Verb verb_by_name(const std::string& name) {
     if (name == kNames[i]) return static_cast<Verb>(i);
   }
   return Verb::none;
+}
+
+std::vector<std::string> verb_names() {
+  std::vector<std::string> names;
+  for (uint32_t verb = 1; verb < static_cast<uint32_t>(Verb::count); ++verb) {
+    names.push_back(verb_name(static_cast<Verb>(verb)));
+  }
+  return names;
 }
 
 }  // namespace railyard::fabric

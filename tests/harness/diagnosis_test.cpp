@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <csignal>
+
 #include "yard.h"
 
 namespace railyard::harness {
@@ -76,12 +79,141 @@ TEST(Diagnosis, ReceiveNeverFilled) {
       "no send will fill: rank 0 has none outstanding (it sent 1)");
 }
 
-TEST(Diagnosis, AReceiveWhoseSendIsOutstandingIsNoneOfThose) {
+TEST(Diagnosis, AMessageThatIsHeldForGood) {
   Yard yard;
   yard.connect(0);
   yard.pair(1, 0).receives_posted = 1;
   yard.pair(0, 0).sends_posted = 1;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "message-lost");
+  EXPECT_THAT(found.headline, HasSubstr("is held for good on cable c1"));
+}
+
+TEST(Diagnosis, MessageLost) {
+  Yard yard;
+  yard.connect(0);
+  yard.pair(0, 0).sends_posted = yard.pair(0, 0).sends_settled = 3;
+  yard.pair(0, 0).sends_lost = 1;
+  yard.pair(1, 0).receives_posted = 1;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "message-lost");
+  EXPECT_THAT(found.headline, HasSubstr("1 of 3 messages"));
+  EXPECT_THAT(found.names, IsSupersetOf({"c1", "rank 0", "rank 1"}));
+}
+
+TEST(Diagnosis, CallThatDoesNotReturn) {
+  Yard yard;
+  yard.process(1).activity = fabric::Activity::blocked;
+  yard.process(1).verb = "ibv_create_qp";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "call-blocked");
+  EXPECT_THAT(found.names, IsSupersetOf({"rank 1", "ibv_create_qp"}));
+  yard.process(1).verb = "ibv_get_cq_event";  // waits by its nature
   EXPECT_EQ(yard.diagnose().verdict, "stuck");
+}
+
+TEST(Diagnosis, EveryRankWaitsOutsideOfVerbs) {
+  Yard yard;
+  yard.rank(0).outside = yard.rank(1).outside = true;
+  yard.rank(0).waiting = yard.rank(1).waiting = "waits outside of verbs, in recvfrom";
+  EXPECT_EQ(yard.diagnose().verdict, "side-channel-lost");
+  yard.rank(1).outside = false;
+  EXPECT_EQ(yard.diagnose().verdict, "stuck");
+}
+
+TEST(Diagnosis, BrokenDevice) {
+  Yard yard;
+  yard.snapshot().devices[1].failed = true;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "device-broken");
+  EXPECT_THAT(found.names, IsSupersetOf({"node0/en4", "rank 0"}));
+}
+
+TEST(Diagnosis, AddressUnknown) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(1, "device");
+  yard.rank(1).error->device = "en3";
+  yard.rank(1).error->error_number = EINVAL;
+  yard.snapshot().ports[2].gid_rows = 0b101;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "address-unknown");
+  EXPECT_THAT(found.headline, HasSubstr("on node1/en3, whose GID table has the rows 0, 2:"));
+  yard.snapshot().ports[2].gid_rows = 0b11;
+  EXPECT_EQ(yard.diagnose().verdict, "error");
+}
+
+TEST(Diagnosis, ARefusalExplainsARanksError) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(1, "device");
+  yard.snapshot().devices[2].refusals[static_cast<size_t>(fabric::Resource::queue_pairs)] = 1;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "limit-reached");
+  EXPECT_THAT(found.headline, HasSubstr("node1/en3 refused rank 1 a queue pair"));
+}
+
+TEST(Diagnosis, ACrashIsNamedWithItsLastVerb) {
+  Yard yard;
+  yard.end(1, SIGSEGV);
+  yard.rank(1).pid = yard.process(1).pid;
+  yard.process(1).verb = "ibv_post_recv";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "rank-crashed");
+  EXPECT_THAT(found.names, IsSupersetOf({"rank 1", "ibv_post_recv"}));
+  yard.connect(0);
+  yard.unplug(0);
+  EXPECT_EQ(yard.diagnose().verdict, "cable-unplugged");
+}
+
+TEST(Diagnosis, AnErrorThatNobodyRead) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  for (int rank : {0, 1}) {
+    yard.rank(rank).alive = false;
+    yard.rank(rank).finished = true;
+  }
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+  yard.snapshot().ports[2].completions_in_error = 1;
+  yard.snapshot().ports[2].last_error = "IBV_WC_REM_OP_ERR";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "completion-error");
+  EXPECT_THAT(found.names, IsSupersetOf({"rank 1", "status-unread"}));
+}
+
+TEST(Diagnosis, WrongDataWhoseInputChangedInFlight) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.snapshot().ports[0].changed_in_flight = 2;
+  Diagnosis found = explain_data({"data-mismatch", "rank 1: wrong", {}, {"rank 1"}}, yard.evidence);
+  EXPECT_EQ(found.verdict, "data-mismatch");
+  EXPECT_THAT(found.names, IsSupersetOf({"rank 1", "stale-input", "node0/en3"}));
+}
+
+TEST(Diagnosis, AMatrixThatPairsTheEndsOfDifferentCables) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(0, "peer-unreachable");
+  yard.evidence.matrix = {{{}, {"en3", "en4"}}, {{"en3", "en4"}, {}}};
+  EXPECT_EQ(yard.diagnose().verdict, "error");
+  yard.evidence.matrix = {{{}, {"en3", "en4"}}, {{"en4", "en3"}, {}}};
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "crossed-rails");
+  EXPECT_THAT(found.names, IsSupersetOf({"c1", "c2", "node0/en3", "node1/en4"}));
+}
+
+TEST(Diagnosis, APlugInAPortBesideTheRightOne) {
+  Yard yard;
+  yard.connect(0);
+  // Port 3 (node1/en4) takes the plug that was in port 2; its own cable is gone.
+  yard.snapshot().cables.pop_back();
+  yard.snapshot().cables[0].ports[1] = 3;
+  yard.snapshot().ports[3].cable = 0;
+  yard.snapshot().ports[1].cable = yard.snapshot().ports[2].cable = -1;
+  for (auto& pair : yard.snapshot().queue_pairs) pair.reachable = false;
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "crossed-rails");
+  EXPECT_THAT(found.names, IsSupersetOf({"c1", "node1/en4", "node1/en3"}));
 }
 
 TEST(Diagnosis, MessageDropped) {

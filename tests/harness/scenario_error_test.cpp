@@ -151,13 +151,79 @@ TEST(ScenarioError, FaultBeyondTheLastIteration) {
 
 TEST(ScenarioError, FaultAtNoMoment) {
   EXPECT_EQ(with_fault(R"({"when": {"rank": 0}, "do": "rank.kill"})"),
-            "bad.json: faults/0/when: this names no moment; add \"after\", \"op\" or \"verb\"");
+            "bad.json: faults/0/when: this names no moment; add \"after\", \"op\", \"verb\" or "
+            "\"message\"");
 }
 
 TEST(ScenarioError, FaultWithAKeyOfAnother) {
   EXPECT_EQ(
       with_fault(R"({"when": {"after": "1ms"}, "do": "rank.kill", "rank": 0, "errno": "EIO"})"),
-      "bad.json: faults/0: unknown key 'errno'; known here: when, do, expect, rank");
+      "bad.json: faults/0: unknown key 'errno'; known here: when, do, expect, chance, "
+      "repeat, rank");
+}
+
+TEST(ScenarioError, FaultAtTwoMoments) {
+  EXPECT_EQ(with_fault(R"({"when": {"after": "1ms", "message": 3}, "do": "rank.kill", "rank": 0})"),
+            "bad.json: faults/0/when: 'after' and 'message' name two moments; keep one");
+}
+
+TEST(ScenarioError, FaultInAnUnknownVerb) {
+  EXPECT_EQ(with_fault(R"({"when": {"rank": 0, "verb": "ibv_post_sent"}, "do": "verb.block"})"),
+            "bad.json: faults/0/when/verb: there is no verb 'ibv_post_sent'; did you mean "
+            "'ibv_post_send'?");
+}
+
+TEST(ScenarioError, FaultFromAnEndThatACableDoesNotHave) {
+  EXPECT_EQ(with_fault(R"({"when": {"cable": "c1", "from": "node1", "message": 1},
+                           "do": "message.drop"})"),
+            "bad.json: faults/0/when/from: cable 'c1' has no end at 'node1'; its ends are at node0 "
+            "and switch0");
+}
+
+TEST(ScenarioError, MessageFaultThatNamesItsCableTwice) {
+  EXPECT_EQ(with_fault(R"({"when": {"cable": "c1", "message": 1}, "do": "message.drop",
+                           "cable": "c1"})"),
+            "bad.json: faults/0/cable: \"when\" says this already; drop it here");
+}
+
+TEST(ScenarioError, FaultOnADeviceThatIsNotThere) {
+  EXPECT_EQ(
+      with_fault(R"({"when": {"after": "0s"}, "do": "device.fail", "device": "node0/yard9"})"),
+      "bad.json: faults/0/device: there is no device 'node0/yard9'; did you mean "
+      "'node0/yard0'?");
+}
+
+TEST(ScenarioError, MiswiredIntoAPortThatIsTaken) {
+  EXPECT_EQ(with_fault(R"({"when": {"after": "0s"}, "do": "cable.miswire", "cable": "c1",
+                           "to": "node1/yard0"})"),
+            "bad.json: faults/0/to: node1/yard0 has a cable, 'c2'; name a device without one, or "
+            "use cable.swap");
+}
+
+TEST(ScenarioError, BadGid) {
+  EXPECT_EQ(with_fault(R"({"when": {"after": "0s"}, "do": "gid.set", "device": "node0/yard0",
+                           "index": 1, "to": "10.0.0"})"),
+            "bad.json: faults/0/to: '10.0.0' is no GID; write an IPv6 or IPv4 address, or "
+            "\"empty\"");
+}
+
+TEST(ScenarioError, SideChannelOfRankZero) {
+  EXPECT_EQ(
+      with_fault(R"({"when": {"after": "0s"}, "do": "side-channel.cut", "rank": 0})"),
+      "bad.json: faults/0/rank: rank 0 is where the side channel leads to; name another rank");
+}
+
+TEST(ScenarioError, BadDraws) {
+  EXPECT_EQ(with_fault(R"({"when": {"after": {"between": ["9ms", "1ms"]}}, "do": "rank.kill",
+                           "rank": 0})"),
+            "bad.json: faults/0/when/after/between: the least stands first; exchange the two");
+  EXPECT_EQ(with_fault(R"({"when": {"after": "1ms"}, "do": "rank.kill", "rank": {"any": "rank"}})"),
+            "bad.json: faults/0/rank/any: 'rank' is not known; did you mean 'ranks'?");
+  EXPECT_EQ(with_fault(R"({"when": {"after": "1ms"}, "do": "cable.swap", "end": "node0",
+                           "cables": {"any": "cables", "count": 3}})"),
+            "bad.json: faults/0/cables/count: 3 is out of range; it must be from 1 to 2");
+  EXPECT_EQ(with_fault(R"({"chance": 2, "when": {"after": "1ms"}, "do": "rank.kill", "rank": 0})"),
+            "bad.json: faults/0/chance: a chance is a number between 0 and 1");
 }
 
 TEST(ScenarioError, VariantOfAWorkerThatHasNone) {

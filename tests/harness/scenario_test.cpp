@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <optional>
 
 #include "railyard/verdict.h"
 
@@ -47,6 +49,55 @@ TEST(Scenario, CablesAreLaidByDefault) {
     "cluster": {"profile": "apple-thunderbolt5", "nodes": ["a", "b", "c"], "rails": 2}})");
   EXPECT_EQ(scenario.cluster.spec.cables.size(), 6u);
   EXPECT_EQ(scenario.cluster.spec.cables[0].ends[0].substr(0, 2), "a/");
+}
+
+// Ten swaps of any two of four cables, at any of a thousand messages.
+std::string drawn(std::optional<uint64_t> seed, const std::string& chance = "1") {
+  Scenario scenario = parse_scenario("x.json",
+                                     R"({
+    "summary": "s", "workload": [], "seed": 7,
+    "cluster": {"profile": "apple-thunderbolt5", "nodes": 2, "rails": 4},
+    "faults": [{"repeat": 10, "chance": )" +
+                                         chance + R"(,
+                "when": {"cable": {"any": "cables"}, "message": {"between": [1, 1000]}},
+                "do": "cable.swap", "cables": {"any": "cables", "count": 2}, "end": {"any": ["node1"]}}]
+  })",
+                                     seed);
+  std::string text;
+  for (const FaultPlan& fault : scenario.faults) {
+    EXPECT_NE(fault.cables.at(0), fault.cables.at(1));
+    EXPECT_GE(fault.when.at_message->nth, 1u);
+    EXPECT_LE(fault.when.at_message->nth, 1000u);
+    text += fault.when.text + " " + fault.cables[0] + fault.cables[1] + "\n";
+  }
+  return text;
+}
+
+TEST(Scenario, ASeedDrawsTheSameFaultsAgain) {
+  EXPECT_EQ(drawn(3), drawn(3));
+  EXPECT_EQ(drawn({}), drawn(7));
+  EXPECT_NE(drawn(3), drawn(4));
+}
+
+TEST(Scenario, AChanceLeavesSomeFaultsOut) {
+  EXPECT_EQ(drawn(3, "0"), "");
+  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  EXPECT_EQ(lines(drawn(3)), 10);
+  int all = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) all += static_cast<int>(lines(drawn(seed, "0.5")));
+  EXPECT_GT(all, 150);  // of 500; 250 are expected, and the draws are the same every time
+  EXPECT_LT(all, 350);
+}
+
+TEST(Scenario, AFaultAtAMessageStrikesItsCableUnlessItNamesAnother) {
+  Scenario scenario = parse_scenario("x.json", R"({
+    "summary": "s", "workload": [], "cluster": {"profile": "apple-thunderbolt5", "nodes": 2, "rails": 2},
+    "faults": [{"when": {"cable": "c2", "message": 9, "from": "node1"}, "do": "cable.unplug"},
+               {"when": {"cable": "c2", "message": 9}, "do": "cable.unplug", "cable": "c1"}]})");
+  EXPECT_THAT(scenario.faults[0].cables, ElementsAre("c2"));
+  EXPECT_EQ(scenario.faults[0].when.at_message->from_end, 1);
+  EXPECT_FALSE(scenario.faults[0].fires_in_fabric());
+  EXPECT_THAT(scenario.faults[1].cables, ElementsAre("c1"));
 }
 
 TEST(Scenario, VerbFault) {

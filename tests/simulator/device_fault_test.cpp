@@ -140,6 +140,26 @@ TEST_F(DeviceFaultTest, ACompletionMayLie) {
   EXPECT_THAT(view.evidence, testing::HasSubstr("IBV_WC_REM_OP_ERR"));
 }
 
+TEST_F(DeviceFaultTest, CallsMayBeCountedFromWhenAFaultIsArmed) {
+  cluster("connectx");
+  // Another fault, so that the process counts its calls from the start.
+  fabric().arm(VerbFault{.verb = "ibv_query_gid", .nth = 1000, .error_number = EIO});
+  pid_t running = start(0, [&] {
+    Program here;
+    ibv_gid gid;
+    for (int call = 0; call < 3; ++call) ASSERT_EQ(ibv_query_gid(here.context, 1, 0, &gid), 0);
+    meeting().signal(1);
+    meeting().wait(2);
+    EXPECT_EQ(ibv_query_gid(here.context, 1, 0, &gid), 0);
+    EXPECT_EQ(ibv_query_gid(here.context, 1, 0, &gid), -1);
+    EXPECT_EQ(ibv_query_gid(here.context, 1, 0, &gid), 0);
+  });
+  meeting().wait(1);
+  fabric().arm(VerbFault{.verb = "ibv_query_gid", .nth = 2, .error_number = EIO, .from_now = true});
+  meeting().signal(2);
+  EXPECT_EQ(finish(running), 0);
+}
+
 TEST_F(DeviceFaultTest, MemoryThatChangesTooEarlyIsSeen) {
   cluster("connectx");
   fabric().watch_memory(true);

@@ -247,6 +247,20 @@ TEST_F(CableTest, SwappingACableWithItselfChangesNothing) {
   EXPECT_TRUE(reaches("node0/rdma_en3", "node1/rdma_en3"));
 }
 
+TEST_F(CableTest, APlugMovesIntoAFreePort) {
+  // A third port that no cable leads to.
+  ClusterSpec spec = default_cluster("apple-thunderbolt5", 2);
+  spec.nodes[1].devices.push_back("rdma_en9");
+  Fabric fabric = Fabric::create(spec);
+  int spare = fabric.snapshot().devices.back().port;
+  EXPECT_ERROR(fabric.replug(0, 0, fabric.snapshot().cables[0].ports[1]), "taken by cable c1");
+  CableChange change = fabric.replug(0, 1, spare);
+  EXPECT_TRUE(change.changed);
+  EXPECT_THAT(change.evidence, HasSubstr("c1: node0/rdma_en2 - node1/rdma_en9"));
+  EXPECT_EQ(fabric.snapshot().cables[0].ports[1], spare);
+  EXPECT_FALSE(fabric.replug(0, 1, spare).changed);
+}
+
 TEST_F(CableTest, ChangesCountAsActivity) {
   uint64_t before = fabric_.snapshot().activity;
   fabric_.unplug(c1_);

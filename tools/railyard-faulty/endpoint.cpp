@@ -127,6 +127,11 @@ bool Endpoint::is_thunderbolt(ibv_context* context) {
 
 // The IPv4-mapped entry wherever it stands, else any that is there.
 void Endpoint::choose_gid() {
+  if (options_.gid_index >= 0) {
+    gid_index_ = static_cast<uint8_t>(options_.gid_index);
+    ibv_query_gid(context_, kPort, options_.gid_index, &gid_);
+    return;
+  }
   for (int index = 0; index < port_.gid_tbl_len; ++index) {
     ibv_gid gid{};
     if (ibv_query_gid(context_, kPort, index, &gid) != 0 || is_empty(gid)) continue;
@@ -248,7 +253,7 @@ std::optional<Completion> Endpoint::poll() {
   if (count < 0) fail("ibv_poll_cq", errno);
   if (count == 0) return std::nullopt;
   const bool received = (done.wr_id & kReceive) != 0;
-  if (done.status != IBV_WC_SUCCESS) {
+  if (options_.reads_status && done.status != IBV_WC_SUCCESS) {
     const std::string status = status_name(done.status);
     throw WorkerError({.code = "completion-error",
                        .operation = received ? "ibv_post_recv" : "ibv_post_send",

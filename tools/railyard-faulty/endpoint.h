@@ -53,8 +53,10 @@ class Endpoint {
     Transport transport = Transport::uc;
     size_t slots = 2;  // in each direction
     size_t slot_bytes = 4096;
-    uint8_t rnr_retry = 7;  // 7: for ever
-    int peer = -1;          // for errors
+    uint8_t rnr_retry = 7;     // 7: for ever
+    int gid_index = -1;        // -1: look for the one that is IPv4-mapped
+    bool reads_status = true;  // of completions
+    int peer = -1;             // for errors
     int rail = 0;
   };
 

@@ -1,6 +1,7 @@
 #include "railyard-faulty/messages.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "railyard-rank/digest.h"
 #include "railyard-rank/inputs.h"
@@ -10,8 +11,8 @@ namespace {
 
 class Mover {
  public:
-  Mover(Session& session, SideChannel& channel, Endpoint& endpoint, Posting posting)
-      : session_(session), channel_(channel), endpoint_(endpoint), posting_(posting) {}
+  Mover(Session& session, SideChannel& channel, Endpoint& endpoint, const Habits& habits)
+      : session_(session), channel_(channel), endpoint_(endpoint), habits_(habits) {}
 
   void run(uint32_t index) {
     const worker::Operation& operation = session_.work.operations[index];
@@ -20,9 +21,9 @@ class Mover {
       channel_.barrier();
       send_all(index, operation);
     } else {
-      if (posting_ == Posting::early) post_receives(index, operation);
+      if (!habits_.posts_late) post_receives(index, operation);
       channel_.barrier();
-      if (posting_ == Posting::late) post_receives(index, operation);
+      if (habits_.posts_late) post_receives(index, operation);
       receive_all(index, operation);
     }
     session_.result.operations.back().digest = digest_.text();
@@ -35,20 +36,35 @@ class Mover {
   void send_all(uint32_t index, const worker::Operation& operation) {
     for (uint32_t i = 0; i < operation.repeat; ++i) {
       session_.progress.begin(index, i);
-      const auto slot = endpoint_.send_slot(i).first(operation.bytes);
-      rank::fill_bytes(session_.draw(index, i), operation.from, slot.size(), slot.data());
-      digest_.add(slot.data(), slot.size());
-      endpoint_.post_send(i, slot.size());
+      send_one(index, turn(i, operation.repeat), operation);
     }
     while (record().iterations < operation.repeat) {
       if (endpoint_.poll()) finish_one();
     }
   }
 
+  uint32_t turn(uint32_t i, uint32_t repeat) const {
+    return habits_.calls_overlap && (i ^ 1) < repeat ? i ^ 1 : i;
+  }
+
+  void send_one(uint32_t index, uint32_t message, const worker::Operation& operation) {
+    const auto slot = endpoint_.send_slot(message).first(operation.bytes);
+    std::vector<std::byte> content(slot.size());
+    rank::fill_bytes(session_.draw(index, message), operation.from, content.size(), content.data());
+    const bool late = habits_.producer_late || habits_.skips_rows;
+    const size_t written = late ? content.size() - content.size() / 4 : content.size();
+    std::copy_n(content.begin(), written, slot.begin());
+    endpoint_.post_send(message, slot.size());
+    if (habits_.producer_late) std::copy(content.begin(), content.end(), slot.begin());
+    digest_.add(content.data(), content.size());
+  }
+
   void post_receives(uint32_t index, const worker::Operation& operation) {
+    const bool wrong_size = habits_.previous_size && index > 0;
+    const uint64_t bytes = wrong_size ? session_.work.operations[index - 1].bytes : operation.bytes;
     for (uint32_t i = 0; i < operation.repeat; ++i) {
       session_.progress.begin(index, i);
-      endpoint_.post_receive(i, operation.bytes);
+      endpoint_.post_receive(i, bytes);
     }
   }
 
@@ -74,7 +90,7 @@ class Mover {
   Session& session_;
   SideChannel& channel_;
   Endpoint& endpoint_;
-  Posting posting_;
+  Habits habits_;
   rank::Digest digest_;
 };
 
@@ -92,12 +108,20 @@ Endpoint::Options endpoint_for_messages(const Session& session) {
   return options;
 }
 
-void move_messages(Session& session, SideChannel& channel, Endpoint& endpoint, Posting posting) {
+void move_messages(Session& session, SideChannel& channel, Endpoint& endpoint,
+                   const Habits& habits) {
   session.progress.connected();
-  Mover mover(session, channel, endpoint, posting);
+  Mover mover(session, channel, endpoint, habits);
   for (uint32_t i = 0; i < session.work.operations.size(); ++i) mover.run(i);
   session.progress.leaving();
   channel.barrier();
+}
+
+void run_messages(Session& session, const Habits& habits) {
+  session.expect_messages_of_two();
+  SideChannel channel(session.place.rank, session.place.ranks, session.place.coordinator);
+  Link link(session, channel, 1 - session.place.rank, endpoint_for_messages(session));
+  move_messages(session, channel, link.rail(0), habits);
 }
 
 }  // namespace railyard::faulty

@@ -5,13 +5,23 @@
 
 namespace railyard::faulty {
 
-enum class Posting { early, late };
+// How the messages are moved; a default is the right way.
+struct Habits {
+  bool posts_late = false;     // receives are posted after the ranks have agreed to start
+  bool previous_size = false;  // a receive is as large as the message before was
+  bool producer_late = false;  // the last quarter is written after the send was posted
+  bool skips_rows = false;     // the last quarter is not written at all
+  bool calls_overlap = false;  // two threads send: every second message overtakes the one before
+};
 
 // Large enough for every message of the workload at once.
 Endpoint::Options endpoint_for_messages(const Session& session);
 
-// Runs the workload: for each operation all its messages are under way at once. `posting` says
-// whether the receiver posts before or after the ranks have agreed to start.
-void move_messages(Session& session, SideChannel& channel, Endpoint& endpoint, Posting posting);
+// Runs the workload: for each operation all its messages are under way at once.
+void move_messages(Session& session, SideChannel& channel, Endpoint& endpoint,
+                   const Habits& habits);
+
+// Two ranks, a side channel, a link of one rail, and the workload's messages over it.
+void run_messages(Session& session, const Habits& habits);
 
 }  // namespace railyard::faulty

@@ -6,7 +6,7 @@ namespace {
 
 void run_sub_group(Session& session, SideChannel& channel) {
   Link link(session, channel, 1 - session.place.rank, endpoint_for_messages(session));
-  move_messages(session, channel, link.rail(0), Posting::early);
+  move_messages(session, channel, link.rail(0), {});
 }
 
 }  // namespace

@@ -117,4 +117,9 @@ Link::Link(Session& session, SideChannel& channel, int peer, Endpoint::Options o
   channel.barrier();
 }
 
+void Link::pass_by(Session& session, SideChannel& channel) {
+  all_gather(channel, std::array<Address, kMostRails>{}, session.place.ranks);
+  channel.barrier();
+}
+
 }  // namespace railyard::faulty

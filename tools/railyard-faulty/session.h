@@ -61,6 +61,9 @@ class Link {
  public:
   Link(Session& session, SideChannel& channel, int peer, Endpoint::Options options);
 
+  // For a rank that is neither end of a link: takes part in the exchange of the others' addresses.
+  static void pass_by(Session& session, SideChannel& channel);
+
   size_t rails() const { return endpoints_.size(); }
   Endpoint& rail(size_t k) { return endpoints_[k]; }
 

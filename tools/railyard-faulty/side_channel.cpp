@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -43,17 +44,6 @@ void write_all(int socket, const void* data, size_t bytes) {
   }
 }
 
-void read_all(int socket, void* data, size_t bytes) {
-  auto* next = static_cast<std::byte*>(data);
-  while (bytes > 0) {
-    const ssize_t got = recv(socket, next, bytes, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) lost("receiving", got < 0 ? errno : 0);
-    next += got;
-    bytes -= static_cast<size_t>(got);
-  }
-}
-
 using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 AddressList resolve(const std::string& address, const std::string& port) {
@@ -75,7 +65,10 @@ void send_at_once(int socket) {
 }  // namespace
 
 SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator)
-    : rank_(rank), ranks_(ranks) {
+    : SideChannel(rank, ranks, coordinator, {}) {}
+
+SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator, const Habits& habits)
+    : rank_(rank), ranks_(ranks), habits_(habits) {
   if (ranks == 1) return;
   const size_t colon = coordinator.rfind(':');
   if (colon == std::string::npos) {
@@ -113,7 +106,7 @@ void SideChannel::listen_for_all(const std::string& address, const std::string& 
     if (peer < 0) lost("accepting", errno);
     send_at_once(peer);
     int32_t rank = 0;
-    read_all(peer, &rank, sizeof(rank));
+    read(peer, &rank, sizeof(rank));
     if (rank < 1 || rank >= ranks_ || sockets_[static_cast<size_t>(rank)] >= 0) {
       close(peer);
       lost(fmt::format("a rank {} joined that was not expected", rank), EPROTO);
@@ -136,11 +129,36 @@ void SideChannel::connect_to_first(const std::string& address, const std::string
     const int error_number = errno;
     close(peer);
     // Rank 0 may not be up yet.
-    if (error_number != ECONNREFUSED && error_number != EINTR) lost("connecting", error_number);
+    const bool early = error_number == ECONNREFUSED || error_number == EINTR;
+    if (!early || !habits_.retries) lost("connecting", error_number);
     std::this_thread::sleep_for(kConnectStep);
   }
   const int32_t rank = rank_;
   write_all(sockets_[0], &rank, sizeof(rank));
+}
+
+void SideChannel::read(int socket, void* data, size_t bytes) {
+  auto* next = static_cast<std::byte*>(data);
+  while (bytes > 0) {
+    const ssize_t got = recv(socket, next, bytes, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      const int error_number = got < 0 ? errno : 0;
+      // What was to come is waited for, though nobody is left to send it.
+      if (!habits_.sees_end) std::promise<void>().get_future().wait();
+      lost("receiving", error_number);
+    }
+    next += got;
+    bytes -= static_cast<size_t>(got);
+  }
+}
+
+void SideChannel::read_until_closed() {
+  for (const int socket : sockets_) {
+    char ignored;
+    while (socket >= 0 && recv(socket, &ignored, sizeof ignored, 0) > 0) {
+    }
+  }
 }
 
 std::vector<std::byte> SideChannel::all_gather(const void* mine, size_t bytes) {
@@ -149,11 +167,11 @@ std::vector<std::byte> SideChannel::all_gather(const void* mine, size_t bytes) {
   if (ranks_ == 1) return all;
   if (rank_ != 0) {
     write_all(sockets_[0], mine, bytes);
-    read_all(sockets_[0], all.data(), all.size());
+    read(sockets_[0], all.data(), all.size());
     return all;
   }
   for (size_t rank = 1; rank < sockets_.size(); ++rank) {
-    read_all(sockets_[rank], all.data() + bytes * rank, bytes);
+    read(sockets_[rank], all.data() + bytes * rank, bytes);
   }
   for (size_t rank = 1; rank < sockets_.size(); ++rank) {
     write_all(sockets_[rank], all.data(), all.size());

@@ -14,7 +14,14 @@ namespace railyard::faulty {
 // connection breaks.
 class SideChannel {
  public:
+  // A default is the right way.
+  struct Habits {
+    bool retries = true;   // while nobody listens yet
+    bool sees_end = true;  // a connection that was closed is an error
+  };
+
   SideChannel(int rank, int ranks, const std::string& coordinator);
+  SideChannel(int rank, int ranks, const std::string& coordinator, const Habits& habits);
   ~SideChannel();
   SideChannel(const SideChannel&) = delete;
   SideChannel& operator=(const SideChannel&) = delete;
@@ -25,12 +32,17 @@ class SideChannel {
   // Returns when every rank has called it.
   void barrier();
 
+  // Returns when the other ends have closed their connections.
+  void read_until_closed();
+
  private:
+  void read(int socket, void* data, size_t bytes);
   void listen_for_all(const std::string& address, const std::string& port);
   void connect_to_first(const std::string& address, const std::string& port);
 
   int rank_;
   int ranks_;
+  Habits habits_;
   std::vector<int> sockets_;  // rank 0: to every rank (itself: -1); others: one, to rank 0
 };
 

@@ -21,9 +21,31 @@ std::span<const Variant> variants();
 // Runs in every rank; throws WorkerError and worker::BadInput.
 void late_receive(Session& session);
 void early_receive(Session& session);
+void previous_size(Session& session);
+void stale_input(Session& session);
+void stale_rows(Session& session);
+void concurrent_calls(Session& session);
+void status_unread(Session& session);
+void gid_index_one(Session& session);
 void absolute_offset(Session& session);
+void full_prefill(Session& session);
+void spilling_frame(Session& session);
+void clamped_frame(Session& session);
 void relative_offset(Session& session);
+void early_refill(Session& session);
+void late_refill(Session& session);
 void second_context(Session& session);
 void one_context(Session& session);
+void region_per_buffer(Session& session);
+void one_region(Session& session);
+void queue_pair_per_size(Session& session);
+void domain_unchecked(Session& session);
+void branch_early(Session& session);
+void exchange_first(Session& session);
+void derived_port(Session& session);
+void system_port(Session& session);
+void no_retry(Session& session);
+void end_unread(Session& session);
+void joins_on_exit(Session& session);
 
 }  // namespace railyard::faulty

@@ -30,14 +30,16 @@ inline std::vector<Region> stripe(uint64_t message_bytes, size_t wires, uint64_t
 }
 
 enum class PrefillRule {
-  region_length,  // right: chunks are counted from the region's begin, so its length is the limit
-  absolute_end,   // wrong: the same count against the region's end in the whole message
+  region_length,   // right: chunks are counted from the region's begin, so its length is the limit
+  absolute_end,    // wrong: the same count against the region's end in the whole message
+  whole_pipeline,  // wrong: the offset that is compared does not advance in the loop
 };
 
 // Receives to post in advance, at most `pipeline`.
 inline uint64_t prefill(const Region& region, uint64_t frame_bytes, uint64_t pipeline,
                         PrefillRule rule) {
-  const uint64_t limit = rule == PrefillRule::region_length ? region.bytes() : region.end;
+  const uint64_t limit = rule == PrefillRule::absolute_end ? region.end : region.bytes();
+  if (rule == PrefillRule::whole_pipeline) return limit == 0 ? 0 : pipeline;
   uint64_t posted = 0;
   while (posted < pipeline && posted * frame_bytes < limit) ++posted;
   return posted;

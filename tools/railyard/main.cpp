@@ -37,7 +37,8 @@ int list(const std::vector<std::string>& paths) {
   for (const std::string& file :
        find_scenarios(paths.empty() ? std::vector<std::string>{"scenarios"} : paths)) {
     Scenario scenario = load_scenario(file);
-    fmt::print("{:<28} {:<28} {}\n", scenario.name, scenario.expect.verdict, scenario.summary);
+    fmt::print("{:<28} {:<28} {}\n", scenario.name, scenario.expect.verdict_text(),
+               scenario.summary);
   }
   return kMet;
 }
@@ -79,6 +80,15 @@ int dispatch(int argc, char** argv) {
   run_app->add_flag("-v,--verbose", run_command.verbose,
                     "The whole story of scenarios that pass, too");
   run_app->add_option("--hosts", run_command.hosts_file, "An MLX hostfile of real machines");
+
+  AuditCommand audit_command;
+  CLI::App* audit_app =
+      app.add_subcommand("audit", "Run the known bugs and their healthy twins: what was caught?");
+  audit_app->add_option("paths", audit_command.paths,
+                        "Scenario files and directories (scenarios/known-bugs by default)");
+  CLI::Option* audit_seed = audit_app->add_option("--seed", seed, "Seed of inputs and chances");
+  audit_app->add_option("--repeat", audit_command.repeat, "So many times, each with the next seed")
+      ->check(CLI::Range(1, 100000));
 
   ExecOptions exec_options;
   CLI::App* exec_app =
@@ -156,13 +166,15 @@ int dispatch(int argc, char** argv) {
     return kBadInput;
   }
   if (*seed_option) run_command.seed = seed;
+  if (*audit_seed) audit_command.seed = seed;
   exec_options.interrupt = &interrupted;
   bench_options.interrupt = &interrupted;
 
   // Before there are threads and fabrics.
-  if (*run_app || *exec_app || *bench_app || *doctor_app) Guard::start();
+  if (*run_app || *audit_app || *exec_app || *bench_app || *doctor_app) Guard::start();
   listen_to_signals();
   if (*run_app) return run(run_command);
+  if (*audit_app) return audit(audit_command);
   if (*exec_app) return exec_program(exec_options);
   if (*bench_app) return bench(bench_options);
   if (*list_app) return list(list_paths);

@@ -46,7 +46,11 @@ int run(const RunCommand& command) {
       find_scenarios(command.paths.empty() ? std::vector<std::string>{"scenarios"} : command.paths);
   // All are read before any is started.
   std::vector<Scenario> scenarios;
-  for (const std::string& file : files) scenarios.push_back(load_scenario(file));
+  for (const std::string& file : files) {
+    for (Scenario& scenario : load_scenarios(file, command.seed)) {
+      scenarios.push_back(std::move(scenario));
+    }
+  }
   check_writable(command.json_file);
   if (!command.hosts_file.empty()) {
     load_hostfile(command.hosts_file);
@@ -63,7 +67,6 @@ int run(const RunCommand& command) {
   bool colour = isatty(fileno(out)) && std::getenv("NO_COLOR") == nullptr;
   bool many = scenarios.size() > 1;
   RunOptions options;
-  options.seed = command.seed;
   options.keep = command.keep;
   options.interrupt = &interrupted;
   std::vector<RunReport> reports;

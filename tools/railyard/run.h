@@ -1,4 +1,4 @@
-// The `run` command.
+// The `run` and `audit` commands.
 #pragma once
 
 #include <atomic>
@@ -28,5 +28,14 @@ struct RunCommand {
 extern std::atomic<int> interrupted;
 
 int run(const RunCommand& command);
+
+struct AuditCommand {
+  std::vector<std::string> paths;  // empty: scenarios/known-bugs
+  std::optional<uint64_t> seed;
+  uint64_t repeat = 1;  // times, each with the next seed
+};
+
+// Runs scenarios and their healthy twins, and prints what was caught, missed or a false alarm.
+int audit(const AuditCommand& command);
 
 }  // namespace railyard::cli

@@ -114,6 +114,14 @@ void Progress::finish() {
   page_->iterations.fetch_add(1, std::memory_order_release);
 }
 
+bool Progress::input_is_stale() {
+  if (page_ == nullptr) return false;
+  const uint32_t done = page_->stale_inputs.load(std::memory_order_relaxed);
+  if (page_->stale_requests.load(std::memory_order_acquire) == done) return false;
+  page_->stale_inputs.store(done + 1, std::memory_order_release);
+  return true;
+}
+
 void Progress::leaving() {
   if (page_ != nullptr) set_phase(page_, Phase::leaving);
 }

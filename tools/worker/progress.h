@@ -33,6 +33,9 @@ class Progress {
   void waiting();
   void finish();
 
+  // Whether the harness wants the input of this iteration to be stale; asked once per iteration.
+  bool input_is_stale();
+
   // All is done here; waits for the others on the side channel.
   void leaving();
 

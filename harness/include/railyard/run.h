@@ -77,7 +77,6 @@ struct RunReport {
 };
 
 struct RunOptions {
-  std::optional<uint64_t> seed;
   bool keep = false;                            // leave the temporary directory
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
 };

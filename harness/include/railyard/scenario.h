@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "railyard/fabric.h"
+#include "railyard/fault_plan.h"
 #include "railyard/input_error.h"
 
 namespace railyard::harness {
-
-using Nanoseconds = std::chrono::nanoseconds;
 
 // Names of devices: matrix[i][j] are the rails from rank i to rank j, rail k of (i, j) and rail k
 // of (j, i) being the two ends of one cable.
@@ -21,7 +20,7 @@ using DeviceMatrix = std::vector<std::vector<std::vector<std::string>>>;
 
 struct Cluster {
   fabric::ClusterSpec spec;
-  int ranks = 0;  // one per node
+  int ranks = 0;                          // one per node
   std::optional<fabric::LinkModel> link;  // of every cable, outwards from each device
 };
 
@@ -38,52 +37,6 @@ struct OperationPlan {
   uint64_t repeat = 1;
 };
 
-// When a fault fires. Exactly one of the three is set.
-struct Trigger {
-  std::optional<Nanoseconds> after;  // since the ranks were started
-  struct AtOperation {
-    int rank = 0;
-    uint32_t operation = 0;  // index into the workload
-    uint32_t iteration = 0;  // the fault fires before this iteration begins
-  };
-  std::optional<AtOperation> at_operation;
-  struct AtVerb {
-    int rank = 0;
-    std::string verb;
-    uint64_t nth = 1;  // counted from 1
-    uint64_t times = 1;
-  };
-  std::optional<AtVerb> at_verb;
-  std::string text;  // for people: "rank 0 before iteration 50 of all_sum"
-};
-
-enum class FaultKind {
-  cable_unplug,
-  cable_plug,
-  cable_swap,
-  receive_delay_until_arrival,
-  verb_fail,
-  verb_block,
-  verb_delay,
-  rank_kill,
-  rank_stop,
-  rank_resume,
-};
-
-enum class FaultOutcome { fired, did_not_fire, no_change };
-
-struct FaultPlan {
-  FaultKind kind = FaultKind::cable_unplug;
-  std::string name;  // "cable.swap"
-  Trigger when;
-  std::vector<std::string> cables;
-  std::string node;         // the end at which cables are swapped
-  int rank = -1;            // whom a rank fault strikes
-  int error_number = 0;     // verb.fail
-  Nanoseconds duration{0};  // verb.delay; rank.stop: until it is resumed, 0: for good
-  FaultOutcome expected = FaultOutcome::fired;
-};
-
 struct RankExpectation {
   std::optional<std::string> error;  // the error's code; "none": it must not fail
   std::optional<int> exit;           // exit code
@@ -91,10 +44,13 @@ struct RankExpectation {
 };
 
 struct Expectation {
-  std::string verdict = "ok";
-  std::vector<std::string> verdict_names;  // cables, devices, ranks that the verdict must name
-  std::map<int, RankExpectation> ranks;    // -1: every rank without an entry of its own
-  std::optional<Nanoseconds> within;       // from the start of the ranks to the verdict
+  std::vector<std::string> verdicts = {"ok"};  // one of them
+  std::vector<std::string> verdict_names;      // cables, devices, ranks that the verdict must name
+  std::map<int, RankExpectation> ranks;        // -1: every rank without an entry of its own
+  std::optional<Nanoseconds> within;           // from the start of the ranks to the verdict
+
+  bool met_by(const std::string& verdict) const;
+  std::string verdict_text() const;  // "ok or peer-dead"
 };
 
 struct Scenario {
@@ -110,14 +66,19 @@ struct Scenario {
   std::string worker = "railyard-rank";
   std::string variant;
   uint64_t seed = 1;
+  bool twin = false;  // made from the "healthy" of another
   std::vector<FaultPlan> faults;
   Expectation expect;
 };
 
-// Reads and checks a scenario; nothing is started. Throws InputError.
-Scenario load_scenario(const std::string& file);
-// The same from text; `file` is used in messages and to find files named beside it.
-Scenario parse_scenario(const std::string& file, const std::string& text);
+// Reads and checks a scenario; nothing is started. What its faults leave to chance is drawn from
+// `seed`, or else from the scenario's own. Throws InputError.
+Scenario load_scenario(const std::string& file, std::optional<uint64_t> seed = {});
+// The scenarios of a file: itself and, where it says "healthy", the twin that must pass.
+std::vector<Scenario> load_scenarios(const std::string& file, std::optional<uint64_t> seed = {});
+// The same as the first from text; `file` is used in messages and to find files named beside it.
+Scenario parse_scenario(const std::string& file, const std::string& text,
+                        std::optional<uint64_t> seed = {});
 
 // Reads and checks a cluster: a scenario's "cluster" object in a file of its own. Throws
 // InputError.
@@ -131,6 +92,7 @@ void shape_links(fabric::Fabric& fabric, const Cluster& cluster);
 
 // Reads a JACCL device matrix for `ranks` ranks. Throws InputError.
 DeviceMatrix load_matrix(const std::string& file, int ranks);
+DeviceMatrix parse_matrix(const std::string& file, const std::string& text, int ranks);
 // The matrix that a cluster's cables give, at most `rails` (0: all) per pair.
 DeviceMatrix matrix_of(const fabric::ClusterSpec& spec, int rails);
 // As the JSON text that JACCL reads.
@@ -143,6 +105,7 @@ struct Host {
 };
 // Reads and checks an MLX hostfile. Throws InputError naming the cell.
 std::vector<Host> load_hostfile(const std::string& file);
+std::vector<Host> parse_hostfile(const std::string& file, const std::string& text);
 
 // Every scenario in the files and directories given (recursively: *.json, but not *.schema.json and
 // other dotted kinds such as x.cluster.json), in order of name. Throws InputError.

@@ -65,7 +65,7 @@ constexpr Position make_position(uint32_t operation, uint32_t iteration) {
 constexpr uint32_t operation_of(Position position) { return static_cast<uint32_t>(position >> 32); }
 constexpr uint32_t iteration_of(Position position) { return static_cast<uint32_t>(position); }
 
-inline constexpr uint32_t kWorkerPageVersion = 1;
+inline constexpr uint32_t kWorkerPageVersion = 2;
 inline constexpr size_t kWorkerPageBytes = 4096;
 
 // The page. Every word has one writer and is lock-free; either side may die at any moment.
@@ -79,10 +79,14 @@ struct WorkerPage {
   std::atomic<uint32_t> version{kWorkerPageVersion};
   std::atomic<uint32_t> resumes{0};  // how many pauses have been released
   std::atomic<Position> pause_at{kNowhere};
+  // How many inputs are to be stale: the next operation that gives one begins before the last part
+  // of its input is written. Raised while the worker is paused.
+  std::atomic<uint32_t> stale_requests{0};
 
   // Written by the worker.
   alignas(64) std::atomic<uint32_t> phase{static_cast<uint32_t>(Phase::starting)};
-  std::atomic<uint32_t> pauses{0};  // how many pause points were reached
+  std::atomic<uint32_t> pauses{0};        // how many pause points were reached
+  std::atomic<uint32_t> stale_inputs{0};  // how many inputs were stale
   std::atomic<Position> position{kNowhere};
   std::atomic<uint64_t> iterations{0};      // finished, over all operations
   std::atomic<int64_t> started_at_ns{0};    // the worker looked at its page for the first time

@@ -118,6 +118,14 @@ struct PortView {
   bool active = false;  // a cable leads to a live port or switch
   uint64_t messages_out = 0, messages_in = 0;
   uint64_t bytes_out = 0, bytes_in = 0;
+
+  // Of all its queue pairs, those that are gone included (but for those of killed processes).
+  uint64_t messages_lost = 0;         // never arrived: no cable, no queue pair, a fault
+  uint64_t completions_in_error = 0;  // but for flushed ones
+  std::string last_error;             // "IBV_WC_REM_OP_ERR"
+  uint64_t changed_in_flight = 0;     // see QueuePairView
+  uint64_t unread_receives = 0;       // messages that had arrived when their queue was destroyed
+  uint32_t gid_rows = 0;              // bit k: row k of the GID table is filled
 };
 
 // What passed one direction of a cable while any link was shaped or any message fault armed.
@@ -183,7 +191,8 @@ struct FaultView {
   int id = -1;
   uint64_t fired = 0;
   int64_t first_fired_ns = 0;
-  std::string evidence;  // what it touched and what changed, in words; empty before it fired
+  std::string evidence;     // what it touched and what changed, in words; empty before it fired
+  uint32_t queue_pair = 0;  // the number of the one it touched last, 0: none
 };
 
 struct Snapshot {
@@ -225,12 +234,16 @@ struct VerbFault {
   };
   std::string verb;  // "ibv_post_recv", "ibv_create_qp", ...
   int node = -1;
-  uint64_t nth = 1;    // the first call it acts on, counted from 1 per process
-  uint64_t times = 1;  // how many calls
+  uint64_t nth = 1;       // the first call it acts on, counted from 1 per process
+  uint64_t times = 1;     // how many calls
+  bool from_now = false;  // calls are counted from when it is armed, over all processes of the node
   Action action = Action::fail;
   int error_number = 0;
   int64_t delay_ns = 0;
 };
+
+// The verbs that a fault can act on: "ibv_open_device", ...
+std::vector<std::string> verb_names();
 
 // What happens to messages that pass a cable, counted from when it is armed.
 struct MessageFault {
@@ -309,6 +322,10 @@ class Fabric {
   CableChange plug(int cable);
   // Exchanges the plugs of two cables at one node.
   CableChange swap(int first, int second, int node);
+
+  // Moves the plug at one end (0 or 1) of a cable into a port that has none. Throws where the port is
+  // taken or that end leads to a switch.
+  CableChange replug(int cable, int end, int port);
 
   // Shapes a cable from one end (0 or 1) or from both (-1).
   void shape(int cable, int from_end, const LinkModel& model);

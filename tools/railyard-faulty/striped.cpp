@@ -23,11 +23,22 @@ struct Wire {
   uint64_t bytes_of(uint64_t chunk) const {
     return std::min(kFrameBytes, region.end - begin_of(chunk));
   }
+  // As it goes over the wire and into the message.
+  uint64_t frame_of(uint64_t chunk, uint64_t message_bytes, bool spills) const {
+    return spills ? std::min(kFrameBytes, message_bytes - begin_of(chunk)) : bytes_of(chunk);
+  }
+};
+
+// How a message is striped; a default is the right way.
+struct StripeHabits {
+  PrefillRule prefill = PrefillRule::region_length;
+  bool aligned = true;  // regions are whole frames
+  bool spills = false;  // a region's last frame ends with the message, not with the region
 };
 
 class StripedLink {
  public:
-  StripedLink(Link& link, PrefillRule rule) : link_(link), rule_(rule) {}
+  StripedLink(Link& link, const StripeHabits& habits) : link_(link), habits_(habits) {}
 
   void send(const std::vector<std::byte>& message) {
     std::vector<Wire> wires = make_wires(message.size());
@@ -39,10 +50,9 @@ class StripedLink {
         const uint64_t chunks = wire.region.chunks(kFrameBytes);
         while (wire.posted < chunks && wire.posted - wire.finished < kPipeline) {
           const size_t slot = wire.posted % kPipeline;
-          const uint64_t bytes = wire.bytes_of(wire.posted);
           std::memcpy(link_.rail(k).send_slot(slot).data(),
-                      message.data() + wire.begin_of(wire.posted), bytes);
-          link_.rail(k).post_send(slot, bytes);
+                      message.data() + wire.begin_of(wire.posted), wire.bytes_of(wire.posted));
+          link_.rail(k).post_send(slot, wire.frame_of(wire.posted, message.size(), habits_.spills));
           ++wire.posted;
         }
         if (wire.waits() && link_.rail(k).poll()) ++wire.finished;
@@ -54,7 +64,7 @@ class StripedLink {
   void receive(std::vector<std::byte>& message) {
     std::vector<Wire> wires = make_wires(message.size());
     for (size_t k = 0; k < wires.size(); ++k) {
-      const uint64_t receives = prefill(wires[k].region, kFrameBytes, kPipeline, rule_);
+      const uint64_t receives = prefill(wires[k].region, kFrameBytes, kPipeline, habits_.prefill);
       while (wires[k].posted < receives) post_receive(k, wires[k]);
     }
     bool waiting = true;
@@ -71,7 +81,7 @@ class StripedLink {
  private:
   std::vector<Wire> make_wires(uint64_t bytes) const {
     std::vector<Wire> wires;
-    for (const Region& region : stripe(bytes, link_.rails(), kFrameBytes)) {
+    for (const Region& region : stripe(bytes, link_.rails(), habits_.aligned ? kFrameBytes : 1)) {
       wires.push_back({.region = region});
     }
     return wires;
@@ -85,13 +95,13 @@ class StripedLink {
   void take_chunk(size_t k, Wire& wire, std::vector<std::byte>& message) {
     const auto chunk = link_.rail(k).receive_slot(wire.finished % kPipeline);
     std::memcpy(message.data() + wire.begin_of(wire.finished), chunk.data(),
-                wire.bytes_of(wire.finished));
+                wire.frame_of(wire.finished, message.size(), habits_.spills));
     ++wire.finished;
     if (wire.posted < wire.region.chunks(kFrameBytes)) post_receive(k, wire);
   }
 
   Link& link_;
-  PrefillRule rule_;
+  StripeHabits habits_;
 };
 
 void run_operation(Session& session, StripedLink& link, uint32_t index) {
@@ -118,7 +128,7 @@ void run_operation(Session& session, StripedLink& link, uint32_t index) {
   }
 }
 
-void run(Session& session, PrefillRule rule) {
+void run(Session& session, const StripeHabits& habits) {
   session.expect_messages_of_two();
   SideChannel channel(session.place.rank, session.place.ranks, session.place.coordinator);
   Endpoint::Options options;
@@ -127,7 +137,7 @@ void run(Session& session, PrefillRule rule) {
   Link link(session, channel, 1 - session.place.rank, options);
   session.progress.connected();
 
-  StripedLink striped(link, rule);
+  StripedLink striped(link, habits);
   for (uint32_t i = 0; i < session.work.operations.size(); ++i) run_operation(session, striped, i);
   session.progress.leaving();
   channel.barrier();
@@ -135,7 +145,10 @@ void run(Session& session, PrefillRule rule) {
 
 }  // namespace
 
-void absolute_offset(Session& session) { run(session, PrefillRule::absolute_end); }
-void relative_offset(Session& session) { run(session, PrefillRule::region_length); }
+void absolute_offset(Session& session) { run(session, {.prefill = PrefillRule::absolute_end}); }
+void full_prefill(Session& session) { run(session, {.prefill = PrefillRule::whole_pipeline}); }
+void spilling_frame(Session& session) { run(session, {.aligned = false, .spills = true}); }
+void clamped_frame(Session& session) { run(session, {.aligned = false}); }
+void relative_offset(Session& session) { run(session, {}); }
 
 }  // namespace railyard::faulty
