@@ -155,7 +155,7 @@ TEST_F(DeviceFaultTest, CallsMayBeCountedFromWhenAFaultIsArmed) {
     EXPECT_EQ(ibv_query_gid(here.context, 1, 0, &gid), 0);
   });
   meeting().wait(1);
-  fabric().arm(VerbFault{.verb = "ibv_query_gid", .nth = 2, .error_number = EIO, .from_now = true});
+  fabric().arm(VerbFault{.verb = "ibv_query_gid", .nth = 2, .from_now = true, .error_number = EIO});
   meeting().signal(2);
   EXPECT_EQ(finish(running), 0);
 }
