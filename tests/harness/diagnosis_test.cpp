@@ -35,7 +35,7 @@ TEST(Diagnosis, CrossedRails) {
   EXPECT_THAT(found.names,
               IsSupersetOf({"c1", "c2", "node0/en3", "node0/en4", "node1/en3", "node1/en4"}));
   EXPECT_THAT(found.headline, HasSubstr("c1 and c2"));
-  EXPECT_THAT(found.details, Contains("c1 joins node0/en3 and node1/en4"));
+  EXPECT_THAT(found.details, Contains(HasSubstr("c1 joins node0/en3 and node1/en4, it was laid")));
   EXPECT_THAT(
       found.details,
       Contains("queue pair 16 of rank 0 on node0/en3 (rail 0 to rank 1) wants node1/en3, but "
