@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Sets up, builds, and runs every scenario in scenarios/ on simulated clusters; the report goes to
-# build/report/scenarios.json. Arguments replace the scenarios: run.sh scenarios/cable-swap.json
-# The exit code is that of `railyard run`.
+# Sets up, builds, and runs every scenario in scenarios/ on simulated clusters. The report is
+# build/report/index.html; beside it lie scenarios.json and junit.xml. Arguments replace the scenarios:
+# run.sh scenarios/cable-swap.json. The exit code is that of `railyard run`.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 "$root/tools/setup.sh"
 "$root/tools/build.sh"
-mkdir -p "$root/build/report"
+report=$root/build/report
+mkdir -p "$report"
 if [ $# -eq 0 ]; then set -- "$root/scenarios"; fi
-exec "$root/build/bin/railyard" run --json "$root/build/report/scenarios.json" "$@"
+code=0
+"$root/build/bin/railyard" run --report "$report/index.html" --json "$report/scenarios.json" \
+  --junit "$report/junit.xml" "$@" || code=$?
+if [ $code -le 1 ]; then echo "run: the report is $report/index.html"; fi
+exit $code

@@ -17,6 +17,7 @@
 
 #include <cstdio>
 #include <map>
+#include <mutex>
 #include <stdexcept>
 
 #include "railyard/guard.h"
@@ -29,10 +30,14 @@ namespace bp = boost::process::v2;
 
 namespace {
 
+// A context of each thread's own: a fork takes the locks of its context into the child as they are.
 boost::asio::io_context& context() {
-  static boost::asio::io_context instance;
+  thread_local boost::asio::io_context instance;
   return instance;
 }
+
+// One start at a time: a child must not inherit the pipe on which another's start is reported.
+std::mutex g_starting;
 
 // Boost.Process asks an initialiser before the fork and between fork and exec.
 struct Setup {
@@ -87,6 +92,7 @@ Process::Process(const Launch& launch) : impl_(std::make_unique<Impl>()) {
   Guard::start();
   std::fflush(nullptr);  // a failed exec flushes the child's copy
   try {
+    std::lock_guard lock(g_starting);
     impl_->process = bp::process(context(), launch.executable, launch.arguments, Setup(launch));
   } catch (const std::exception& error) {
     throw std::runtime_error(fmt::format("cannot start {}: {}", launch.executable, error.what()));

@@ -1,5 +1,7 @@
 #include <nlohmann/json.hpp>
 
+#include "generated/report_schema.h"
+#include "railyard/record.h"
 #include "railyard/report.h"
 
 namespace railyard::harness {
@@ -44,27 +46,61 @@ Json rank_json(const RankReport& rank) {
           {"output_tail", rank.output_tail}};
 }
 
+Json maybe_index(int index) { return index < 0 ? Json(nullptr) : Json(index); }
+
+void add_record(Json& run, const RunReport& report) {
+  const RunRecord& record = *report.record;
+  Json cables = Json::array(), waits = Json::array();
+  for (const RecordedCable& cable : record.cables) {
+    int64_t changed = cable.changed_ns - report.started_ns;
+    cables.push_back({{"name", cable.name},
+                      {"ends", cable.ends},
+                      {"now", cable.now},
+                      {"plugged", cable.plugged},
+                      {"changed_ns", cable.changed_ns == 0 ? Json(nullptr) : Json(changed)}});
+  }
+  for (const Wait& wait : record.waits) {
+    bool known = wait.port >= 0 && static_cast<size_t>(wait.port) < record.ports.size();
+    waits.push_back(
+        {{"rank", wait.rank},
+         {"for", maybe_index(wait.for_rank)},
+         {"port", known ? Json(record.ports[static_cast<size_t>(wait.port)].name) : Json(nullptr)},
+         {"what", wait.what}});
+  }
+  run["cables"] = cables;
+  run["waits"] = waits;
+  run["traffic"] = {{"messages", record.messages_sent},
+                    {"bytes", record.bytes_sent},
+                    {"messages_traced", record.messages_seen},
+                    {"messages_kept", record.messages.size()},
+                    {"events_missed", record.events_missed}};
+}
+
 Json run_json(const RunReport& report) {
   Json ranks = Json::array(), faults = Json::array();
   for (const RankReport& rank : report.ranks) ranks.push_back(rank_json(rank));
   for (const FaultReport& fault : report.faults) {
-    faults.push_back({{"do", fault.name},
-                      {"when", fault.when},
-                      {"fired", fault.fired},
-                      {"changed", fault.changed},
-                      {"at_ns", fault.at_ns - report.started_ns},
-                      {"evidence", fault.evidence},
-                      {"as_expected", fault.failure.empty()}});
+    faults.push_back(
+        {{"do", fault.name},
+         {"when", fault.when},
+         {"fired", fault.fired},
+         {"changed", fault.changed},
+         {"at_ns", fault.fired ? Json(fault.at_ns - report.started_ns) : Json(nullptr)},
+         {"evidence", fault.evidence},
+         {"as_expected", fault.failure.empty()}});
   }
   int64_t start = report.started_ns;
-  return {
+  Json run = {
       {"file", report.file},
       {"name", report.name},
       {"summary", report.summary},
       {"seed", report.seed},
+      {"began_unix_ns", report.began_unix_ns},
       {"passed", report.passed},
       {"interrupted", report.interrupted},
+      {"broken", report.broken},
       {"failures", report.failures},
+      {"expected_verdict", report.expected_verdict},
       {"verdict",
        {{"name", report.diagnosis.verdict},
         {"headline", report.diagnosis.headline},
@@ -82,6 +118,8 @@ Json run_json(const RunReport& report) {
       {"ranks", ranks},
       {"trace_tail", report.trace_tail},
       {"again", command_again(report)}};
+  if (report.record) add_record(run, report);
+  return run;
 }
 
 }  // namespace
@@ -94,11 +132,14 @@ std::string json_report(const std::vector<RunReport>& reports) {
     passed += report.passed;
   }
   Json whole = {{"railyard_report", kReportVersion},
+                {"railyard", RAILYARD_VERSION},
                 {"passed", passed},
                 {"failed", reports.size() - passed},
                 {"runs", runs}};
   // Ranks may have written anything.
   return whole.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
+
+const char* report_schema() { return kReportSchema; }
 
 }  // namespace railyard::harness

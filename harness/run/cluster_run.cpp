@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <ctime>
 
+#include "diagnosis/wait_graph.h"
 #include "railyard/guard.h"
 #include "run/check.h"
+#include "run/moment.h"
 #include "scenario/units.h"
 
 namespace railyard::harness {
@@ -78,9 +80,21 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   Evidence found = evidence(snapshot, true);
   report_.diagnosis = diagnose(found);
   report_.verdict_ns = fabric_.now_ns();
+  waits_ = wait_graph(found);
   std::vector<std::string> waiting = waits(found);
   for (size_t i = 0; i < waiting.size(); ++i) report_.ranks[i].waited_for = waiting[i];
   end_now_ = end_now_ || !worth_leaving();
+}
+
+void ClusterRun::record(const fabric::Snapshot& snapshot) {
+  if (!recorder_) return;
+  std::vector<RankMoment> moments;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    moments.push_back(moment_of(*pages_[i], ranks_[i].alive, ranks_[i].state,
+                                process_of(snapshot, ranks_[i].pid),
+                                process_of(last_, ranks_[i].pid), scenario_.program.empty()));
+  }
+  recorder_->look(snapshot, moments);
 }
 
 bool ClusterRun::worth_leaving() const {
@@ -102,6 +116,7 @@ bool ClusterRun::step() {
   notice_ends();
   faults_.tick(snapshot);
   watch(snapshot);
+  record(snapshot);
   last_ = std::move(snapshot);
   int64_t now = fabric_.now_ns();
   int64_t limit = scenario_.expect.within ? scenario_.expect.within->count() + kGrace : kLongestRun;
@@ -149,6 +164,7 @@ RunReport ClusterRun::run() {
   // A run that is ended by force is judged by its last moment, not by the killing.
   if (end_now_ && !report_.was_stuck) {
     Evidence found = evidence(last_, false);
+    waits_ = wait_graph(found);
     std::vector<std::string> waiting = waits(found);
     for (size_t i = 0; i < waiting.size(); ++i) report_.ranks[i].waited_for = waiting[i];
   }

@@ -11,6 +11,7 @@
 #include "observer/observer.h"
 #include "railyard/process.h"
 #include "railyard/run.h"
+#include "record/recorder.h"
 
 namespace railyard::harness {
 
@@ -39,6 +40,7 @@ class ClusterRun {
   bool step();
   void notice_ends();
   void watch(const fabric::Snapshot& snapshot);
+  void record(const fabric::Snapshot& snapshot);
   bool over() const;
   // After a verdict: whether the run is worth going on with.
   bool worth_leaving() const;
@@ -64,6 +66,8 @@ class ClusterRun {
   FaultEngine faults_;
   Observer observer_;
   DeviceMatrix matrix_;  // what the ranks are told
+  std::optional<Recorder> recorder_;
+  std::vector<Wait> waits_;          // at the verdict
   fabric::Snapshot last_, fullest_;  // the latest, and the latest with the most queue pairs
   bool end_now_ = false;
   std::string why_ended_;

@@ -99,7 +99,7 @@ void ClusterRun::tell_trace() {
     int rank = process < last_.processes.size() ? last_.processes[process].node : -1;
     report_.trace_tail.push_back(fmt::format("{:>12} rank {} queue pair {} {} ({} B)",
                                              format_ns(event.at_ns), rank, event.queue_pair,
-                                             event.what, event.bytes));
+                                             event.text(), event.bytes));
   }
 }
 
@@ -121,6 +121,10 @@ void ClusterRun::conclude() {
   if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;
   check_leftovers();
   if (!report_.interrupted) check_expectations(scenario_, report_);
+  if (recorder_) {
+    record(fabric_.snapshot());
+    report_.record = std::make_shared<RunRecord>(recorder_->finish(std::move(waits_)));
+  }
   if (options_.keep) report_.kept_directory = workplace_.path();
 }
 

@@ -54,6 +54,11 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
   }
   fabric_.record_trace(true);
   fabric_.watch_memory(true);
+  if (options.record_messages != 0) {
+    std::vector<std::string> operations;
+    for (const OperationPlan& each : scenario.operations) operations.push_back(each.name);
+    recorder_.emplace(fabric_, scenario.cluster.spec, operations, options.record_messages);
+  }
   Cluster cluster = scenario.cluster;
   if (cluster.link) cluster.link->seed = scenario.seed;
   shape_links(fabric_, cluster);
@@ -67,6 +72,7 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
   report_.file = scenario.file;
   report_.name = scenario.name;
   report_.summary = scenario.summary;
+  report_.expected_verdict = scenario.expect.verdict_text();
   report_.seed = scenario.seed;
 }
 
@@ -112,6 +118,8 @@ void ClusterRun::start_ranks() {
   workplace_.write("work.json", work_text(scenario_, report_.seed));
   faults_.arm(relay_.get());
   report_.started_ns = fabric_.now_ns();
+  auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  report_.began_unix_ns = std::chrono::nanoseconds(since_1970).count();
   faults_.started(report_.started_ns);
   for (size_t rank = 0; rank < ranks_.size(); ++rank) start_rank(static_cast<int>(rank));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "platform/executable.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {
@@ -114,6 +115,15 @@ std::vector<Scenario> load_scenarios(const std::string& file, std::optional<uint
   scenarios.back().name += "-healthy";
   scenarios.back().twin = true;
   return scenarios;
+}
+
+std::string default_scenarios() {
+  std::error_code error;
+  fs::path installed = fs::path(executable_directory()) / "../share/railyard/scenarios";
+  if (!fs::exists("scenarios", error) && fs::exists(installed, error)) {
+    return installed.lexically_normal();
+  }
+  return "scenarios";
 }
 
 std::vector<std::string> find_scenarios(const std::vector<std::string>& paths) {

@@ -182,18 +182,25 @@ void Attachment::help() {
   }
 }
 
-void Attachment::write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence,
-                             uint64_t bytes, uint32_t detail) const {
+void Attachment::write_trace(const Event& event) const {
   if (record_->trace == 0) {
     record_->trace = segment_.allocate(layout::kTraceBytes, process_);
     if (record_->trace == 0) return;  // no room: the run goes on untraced
   }
-  uint64_t at = record_->trace_count.load(std::memory_order_relaxed);
   auto* records = reinterpret_cast<layout::TraceRecord*>(segment_.bytes_at(record_->trace));
-  records[at % layout::kTraceEvents] = {
-      segment_.now_ticks(),         sequence, bytes, queue_pair, static_cast<uint16_t>(kind),
-      static_cast<uint16_t>(detail)};
-  record_->trace_count.store(at + 1, std::memory_order_release);
+  // Threads may race for a place; a reader sees by the lap which records are whole.
+  uint64_t at = record_->trace_count.fetch_add(1, std::memory_order_relaxed);
+  layout::TraceRecord& record = records[at % layout::kTraceEvents];
+  record.lap.store(0, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  record.ticks = event.ticks != 0 ? event.ticks : segment_.now_ticks();
+  record.message = event.message;
+  record.bytes = static_cast<uint32_t>(event.bytes);
+  record.queue_pair = event.queue_pair;
+  record.request = static_cast<uint32_t>(event.request);
+  record.kind = static_cast<uint8_t>(event.kind);
+  record.detail = static_cast<uint8_t>(event.detail);
+  record.lap.store(layout::trace_lap(at), std::memory_order_release);
 }
 
 Blocked::Blocked(const Attachment& attachment, layout::WaitReason reason, int32_t device)

@@ -58,11 +58,22 @@ class Attachment {
     record_->progress_ticks.store(segment_.now_ticks(), std::memory_order_relaxed);
   }
   void note_verb(Verb verb) const;
-  void trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence, uint64_t bytes,
-             uint32_t detail) const {
-    if (segment_.header().gate.load(std::memory_order_relaxed) & layout::kGateTrace) {
-      write_trace(kind, queue_pair, sequence, bytes, detail);
-    }
+  // See layout::TraceRecord.
+  struct Event {
+    layout::TraceKind kind;
+    uint32_t queue_pair = 0;
+    uint64_t message = 0;
+    uint64_t request = 0;
+    uint64_t bytes = 0;
+    uint32_t detail = 0;
+    uint64_t ticks = 0;  // 0: now
+  };
+  // Asked first where messages pass: putting an event together costs more than the question.
+  bool tracing() const {
+    return segment_.header().gate.load(std::memory_order_relaxed) & layout::kGateTrace;
+  }
+  void trace(const Event& event) const {
+    if (tracing()) write_trace(event);
   }
 
  private:
@@ -75,8 +86,7 @@ class Attachment {
     int64_t sleep_ns = -1;
   };
   Round attend();
-  void write_trace(layout::TraceKind kind, uint32_t queue_pair, uint64_t sequence, uint64_t bytes,
-                   uint32_t detail) const;
+  void write_trace(const Event& event) const;
 
   Segment segment_;
   uint32_t node_;

@@ -84,7 +84,7 @@ Context* Context::open(Attachment& attachment, uint32_t device, ibv_device* face
   context->context.async_fd = context->events_.descriptor();
   context->context.cmd_fd = context->context.async_fd;
   attachment.add(context);
-  attachment.trace(layout::TraceKind::open_device, 0, 0, 0, 0);
+  attachment.trace({layout::TraceKind::open_device});
   return context;
 }
 
@@ -106,7 +106,7 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
 
 Context::~Context() {
   attachment_.remove(this);
-  attachment_.trace(layout::TraceKind::close_device, 0, 0, 0, 0);
+  attachment_.trace({layout::TraceKind::close_device});
   record().owner.store(0, std::memory_order_release);
   if (profile().at_context_limit == fabric::AtLimit::block) ring_all(segment());
   pthread_mutex_destroy(&context.mutex);

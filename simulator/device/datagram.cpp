@@ -106,6 +106,7 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
       request.wr.ud.remote_qkey & kControlledQkey ? attributes_.qkey : request.wr.ud.remote_qkey;
   header.opcode = static_cast<uint8_t>(request.opcode);
   header.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
+  header.message = layout::datagram_number(number_, posted_ - 1);
   header.service_level = address.attributes.sl;
   header.global = address.attributes.is_global;
   if (header.global) {
@@ -120,7 +121,8 @@ ibv_wc_status QueuePair::send_datagram(const ibv_send_wr& request, uint64_t tick
   };
   auto lose = [&] {
     record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, header.bytes, 0);
+    owner_.attachment().trace(
+        {layout::TraceKind::lost, number_, header.message, posted_ - 1, header.bytes});
   };
   auto from = static_cast<int32_t>(record_.port);
   auto send_to = [&](uint32_t receiver) {
@@ -247,7 +249,7 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
     return;  // InfiniBand specification 10.2.5: dropped silently
   ReceiveQueue& queue = receives();
   uint64_t arrival = arrival_of(segment(), datagram.arrival_ticks);
-  if (queue.empty() || queue.front().posted_ticks > arrival) return drop(arrival);
+  if (queue.empty() || queue.front().posted_ticks > arrival) return drop(arrival, datagram.message);
   const Receive& receive = queue.front();
   std::byte header[kGrhBytes];
   write_grh(datagram, header);
@@ -260,7 +262,7 @@ void QueuePair::settle_datagram(layout::Datagram& slot) {
   }
   if (status == IBV_WC_SUCCESS) here.copy_from(there);
   if (status == IBV_WC_SUCCESS && (datagram.flags & layout::kCorrupted)) here.flip_a_bit();
-  ibv_wc& wc = take_receive(status, kGrhBytes + datagram.bytes);
+  ibv_wc& wc = take_receive(status, kGrhBytes + datagram.bytes, datagram.message);
   wc.opcode = IBV_WC_RECV;
   wc.src_qp = datagram.source_number;
   wc.slid = segment().port(datagram.source_port).lid;

@@ -151,6 +151,7 @@ class QueuePair : public ibv_qp_ex {
   void start_connection();
   Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
   bool stalls(const Send& latest);
+  uint64_t message_of(const Send& send, uint64_t request) const;
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool pass(Send& send, uint64_t ticks, Passage& passage);
   ibv_wc_status collect(const ibv_send_wr& request, Pieces& pieces) const;
@@ -197,7 +198,7 @@ class QueuePair : public ibv_qp_ex {
   Verdict not_ready(uint64_t arrival);
   uint64_t retry_interval() const;
   bool drops(uint64_t arrival) const;
-  void drop(uint64_t arrival);
+  void drop(uint64_t arrival, uint64_t message);
   Verdict forbid();
   int fetch(const layout::Slot& slot, const Pieces& here) const;
   // Where a receive's pieces are; what is wrong with them if anything is.
@@ -205,8 +206,10 @@ class QueuePair : public ibv_qp_ex {
                        Pieces& out) const;
   bool place(const layout::Slot& slot, ibv_wc_status& status);
   bool complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
-  ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes);
+  ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message);
   CompletionQueue* completions_of_receives() const;
+  // Of the message that is being settled.
+  uint64_t stamp() const { return layout::stamp_of(adopted_, next_); }
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 

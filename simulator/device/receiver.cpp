@@ -36,6 +36,11 @@ bool proves_readable(const layout::Process& process, pid_t pid) {
   return platform::copy_from_process(pid, &here, 1, &there, 1) == 0 && word == layout::kMagic;
 }
 
+bool takes_receive(uint8_t opcode) {
+  return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM ||
+         opcode == IBV_WR_SEND_WITH_INV || opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
+}
+
 // InfiniBand specification, table 45: RNR NAK timer field, in microseconds.
 constexpr uint32_t kRnrTimerUs[32] = {655360, 10,    20,    30,     40,     60,     80,     120,
                                       160,    240,   320,   480,    640,    960,    1280,   1920,
@@ -84,8 +89,10 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
       own_receives_.push(request->wr_id, now, bytes, units, request->sg_list, request->num_sge,
                          spoiled);
     }
-    owner_.attachment().trace(layout::TraceKind::post_receive, number_,
-                              record_.receives_posted.load() + count, bytes, 0);
+    if (owner_.attachment().tracing()) {
+      owner_.attachment().trace({layout::TraceKind::post_receive, number_, 0,
+                                 record_.receives_posted.load() + count, bytes, 0, now});
+    }
     ++count;
   }
   if (count == 0) return error;
@@ -151,6 +158,10 @@ bool QueuePair::progress_receives() {
       if (adopted_ == before) break;
       continue;
     }
+    if (owner_.attachment().tracing() && !takes_receive(slot.opcode)) {
+      owner_.attachment().trace(
+          {layout::TraceKind::arrived, number_, stamp(), 0, slot.bytes, slot.opcode});
+    }
     ++next_;
     ++settled;
     last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
@@ -196,10 +207,7 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   bool stranded = slot.flags & layout::kStranded;
   if (!reachable_ && (stranded || arrived >= unreachable_from_)) return Verdict::waiting;
   if (stranded && withdrawn()) return Verdict::waiting;  // its sender has given up before there was a way
-  bool receives_needed = slot.opcode == IBV_WR_SEND || slot.opcode == IBV_WR_SEND_WITH_IMM ||
-                         slot.opcode == IBV_WR_SEND_WITH_INV ||
-                         slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
-  if (extended_reliable() && receives_needed && !find_shared_queue(slot)) {
+  if (extended_reliable() && takes_receive(slot.opcode) && !find_shared_queue(slot)) {
     refuse(IBV_WC_REM_INV_REQ_ERR);
     return Verdict::waiting;
   }
@@ -267,12 +275,12 @@ uint64_t QueuePair::retry_interval() const {
       1, segment().ticks_in_ns(1000.0 * kRnrTimerUs[attributes_.min_rnr_timer & 31]));
 }
 
-void QueuePair::drop(uint64_t arrival) {
+void QueuePair::drop(uint64_t arrival, uint64_t message) {
   add(record_.dropped);
   record_.dropped_ticks.store(arrival, std::memory_order_relaxed);
   uint64_t posted_later = receives().empty() ? 0 : receives().front().posted_ticks;
   record_.receive_after_drop_ticks.store(posted_later, std::memory_order_relaxed);
-  owner_.attachment().trace(layout::TraceKind::lost, number_, next_, 0, 1);
+  owner_.attachment().trace({layout::TraceKind::lost, number_, message, next_, 0, 1});
 }
 
 bool QueuePair::drops(uint64_t arrival) const {
@@ -281,7 +289,7 @@ bool QueuePair::drops(uint64_t arrival) const {
 }
 
 QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arrival) {
-  if (drops(arrival)) return drop(arrival), Verdict::settled;
+  if (drops(arrival)) return drop(arrival, stamp()), Verdict::settled;
   if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   const Receive& receive = receives().front();
   uint32_t frame = owner_.profile().frame_bytes;
@@ -332,7 +340,7 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
   Region* region = nullptr;
   if (slot.bytes != 0 && !(region = remote_region(slot, IBV_ACCESS_REMOTE_WRITE))) return forbid();
   if (immediate) {
-    if (drops(arrival)) return drop(arrival), Verdict::settled;
+    if (drops(arrival)) return drop(arrival, stamp()), Verdict::settled;
     if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   }
   if (region) {
@@ -452,7 +460,7 @@ bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
                                  ibv_wc_opcode opcode) {
   std::atomic_thread_fence(std::memory_order_acquire);
   if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
-  ibv_wc& wc = take_receive(status, slot.bytes);
+  ibv_wc& wc = take_receive(status, slot.bytes, stamp());
   wc.opcode = opcode;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
   if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
@@ -467,7 +475,7 @@ bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
 }
 
 // Gives the oldest receive back to the program: its completion, to be filled and published.
-ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes) {
+ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message) {
   ibv_wc& wc = completions_of_receives()->add();
   wc.wr_id = receives().front().id;
   wc.status = status;
@@ -481,7 +489,11 @@ ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes) {
     record_.errors.store(record_.errors.load() + 1);
     record_.last_error.store(status);
   }
-  owner_.attachment().trace(layout::TraceKind::receive_done, number_, next_, bytes, status);
+  if (owner_.attachment().tracing()) {
+    owner_.attachment().trace({layout::TraceKind::receive_done, number_, message,
+                               record_.receives_filled.load() - 1, bytes,
+                               static_cast<uint32_t>(status)});
+  }
   return wc;
 }
 

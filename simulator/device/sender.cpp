@@ -210,8 +210,11 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       wake_peer_for(send);
     }
     failing_ = failing_ || send.failure != IBV_WC_SUCCESS;
-    owner_.attachment().trace(layout::TraceKind::post_send, number_, posted_ - 1, bytes,
-                              send.opcode);
+    if (owner_.attachment().tracing()) {
+      owner_.attachment().trace({layout::TraceKind::post_send, number_,
+                                 message_of(send, posted_ - 1), posted_ - 1, bytes,
+                                 static_cast<uint32_t>(send.opcode), now});
+    }
     ++count;
   }
   if (count != 0) {
@@ -222,6 +225,13 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     if (send_queue()->armed()) progress_sends();
   }
   return error;
+}
+
+// The number that its traces give a message.
+uint64_t QueuePair::message_of(const Send& send, uint64_t request) const {
+  if (datagrams()) return layout::datagram_number(number_, request);
+  if (!send.on_wire) return 0;
+  return layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire);
 }
 
 QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) {
@@ -262,7 +272,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   }
   if (!open && !waits) {
     record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
+    owner_.attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
     return false;
   }
   uint64_t life = peer_record().life.load(std::memory_order_relaxed);
@@ -334,7 +344,7 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
       send.ready_ticks = passage.left_ticks;
       record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
-      owner_.attachment().trace(layout::TraceKind::lost, number_, posted_ - 1, send.bytes, 0);
+      owner_.attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
       return false;
     }
     ticks += timeout;
@@ -450,8 +460,11 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
   record_.completed.store(completed_, std::memory_order_relaxed);
-  owner_.attachment().trace(layout::TraceKind::send_done, number_, completed_ - 1, send.bytes,
-                            status);
+  if (owner_.attachment().tracing()) {
+    owner_.attachment().trace({layout::TraceKind::send_done, number_,
+                               message_of(send, completed_ - 1), completed_ - 1, send.bytes,
+                               static_cast<uint32_t>(status)});
+  }
   if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {
     record_.errors.store(record_.errors.load() + 1);
     record_.last_error.store(status);

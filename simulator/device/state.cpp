@@ -158,7 +158,9 @@ uint32_t QueuePair::units_of(uint64_t bytes) const {
 void QueuePair::set_state(ibv_qp_state state) {
   qp_base.state = state;
   record_.state.store(state, std::memory_order_release);
-  owner_.attachment().trace(layout::TraceKind::state, number_, 0, 0, state);
+  uint64_t peer =
+      static_cast<uint64_t>(record_.peer_port.load() + 1) << 32 | record_.peer_number.load();
+  owner_.attachment().trace({layout::TraceKind::state, number_, peer, record_.port, 0, state});
 }
 
 void QueuePair::update_attention() {

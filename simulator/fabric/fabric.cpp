@@ -3,6 +3,7 @@
 #include "fabric/build.h"
 #include "fabric/impl.h"
 #include "fabric/topology.h"
+#include "fabric/trace.h"
 #include "railyard/fabric.h"
 
 namespace railyard::fabric {
@@ -124,6 +125,10 @@ void Fabric::record_trace(bool on) {
 
 std::vector<TraceEvent> Fabric::trace(size_t most) const {
   return read_trace(impl_->segment, most);
+}
+
+std::vector<TraceEvent> Fabric::trace_since(TraceCursor& cursor) const {
+  return read_trace_since(impl_->segment, cursor);
 }
 
 void Fabric::reap(pid_t pid) {

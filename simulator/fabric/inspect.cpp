@@ -159,8 +159,10 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   out.process = static_cast<int>(record.owner.load()) - 1;
   out.context = static_cast<int>(record.context);
   out.device = static_cast<int>(record.device);
+  out.port = static_cast<int>(record.port);
   out.type = queue_pair_type_name(record.type);
   out.state = queue_pair_state_name(record.state.load());
+  out.send_psn = record.send_psn.load();
   out.peer_number = record.peer_number.load();
   out.peer_port = record.peer_port.load();
   int32_t peer_number = peer_of(segment, number);
@@ -280,25 +282,6 @@ Snapshot Inspector::look(const Segment& segment) {
                                      record.armed.load() != 0});
   }
   return out;
-}
-
-std::vector<TraceEvent> read_trace(const Segment& segment, size_t most) {
-  std::vector<TraceEvent> events;
-  for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-    const Process& process = segment.process(i);
-    uint64_t count = process.trace_count.load(std::memory_order_acquire);
-    if (process.trace == 0 || count == 0) continue;
-    const auto* records = reinterpret_cast<const TraceRecord*>(segment.bytes_at(process.trace));
-    uint64_t keep = std::min<uint64_t>({count, kTraceEvents, most});
-    for (uint64_t at = count - keep; at < count; ++at) {
-      const TraceRecord& record = records[at % kTraceEvents];
-      events.push_back({segment.to_ns(record.ticks), static_cast<int>(i), record.queue_pair,
-                        record.sequence, record.bytes, trace_text(record)});
-    }
-  }
-  std::stable_sort(events.begin(), events.end(),
-                   [](const TraceEvent& a, const TraceEvent& b) { return a.at_ns < b.at_ns; });
-  return events;
 }
 
 }  // namespace railyard::fabric

@@ -20,8 +20,6 @@ class Inspector {
   std::vector<Seen> seen_;
 };
 
-std::vector<TraceEvent> read_trace(const Segment& segment, size_t most);
-
 // "node0/rdma_en3", or "nothing" for layout::kNowhere.
 std::string name_of_port(const Segment& segment, int32_t port);
 

@@ -153,26 +153,35 @@ struct Switch {
 
 enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead };
 
+// One event in a process's trace. A message has the same number in its sender's trace and in its
+// receiver's: its stamp on the ring, or see datagram_number(). 0: it never got onto a wire.
 struct TraceRecord {
   uint64_t ticks;
-  uint64_t sequence;
-  uint64_t bytes;
+  uint64_t message;
+  uint32_t bytes;
   uint32_t queue_pair;
-  uint16_t kind;  // TraceKind
-  uint16_t detail;
+  uint32_t request;  // which of its queue pair's sends or receives, from 0
+  uint8_t kind;      // TraceKind
+  uint8_t detail;
+  Shared<uint16_t> lap;  // which round of the ring, from 1; 0 while it is written
 };
+static_assert(sizeof(TraceRecord) == 32);
 
 inline constexpr uint64_t kTraceBytes = kTraceEvents * sizeof(TraceRecord);
+inline uint16_t trace_lap(uint64_t event) {
+  return static_cast<uint16_t>(event / kTraceEvents % 0xffff + 1);
+}
 
-enum class TraceKind : uint16_t {
+enum class TraceKind : uint8_t {
   post_send,     // detail: opcode
   post_receive,
   receive_done,  // detail: status
   send_done,     // detail: status
-  lost,          // detail: LostReason
-  state,         // detail: the new state
+  lost,          // detail: 0 on its way, 1 at a receiver that had no receive
+  state,         // detail: the new state; message: the peer's port + 1 << 32 | its queue pair
   open_device,
   close_device,
+  arrived,       // a one-sided operation has been done at its target; detail: opcode
 };
 
 struct alignas(128) Process {
@@ -319,6 +328,7 @@ struct DatagramHeader {
   uint8_t service_level;
   uint8_t global;  // it has a GRH
   uint8_t source_gid[16], destination_gid[16];
+  uint64_t message;  // for traces
 };
 
 // One datagram in the inbox of its receiver, written by whichever sender claimed the slot. `claim` is
@@ -348,6 +358,12 @@ struct Atomic {
 inline uint64_t stamp_of(uint64_t connection, uint64_t sequence) {
   return connection << 40 | ((sequence + 1) & ((uint64_t{1} << 40) - 1));
 }
+
+// A datagram belongs to no connection: its sender's number stands in, where no connection's reaches.
+inline uint64_t datagram_number(uint32_t queue_pair, uint64_t sequence) {
+  return stamp_of(1u << 23 | queue_pair, sequence);
+}
+static_assert(kMaxQueuePairs <= 1u << 23);
 
 enum class FaultKind : uint32_t { verb, message };
 enum class FaultAction : uint32_t { fail, block, block_until_arrival, delay, alter, drop, corrupt, duplicate, hold };

@@ -61,21 +61,4 @@ const char* opcode_name(uint32_t opcode) {
   }
 }
 
-std::string trace_text(const layout::TraceRecord& record) {
-  using layout::TraceKind;
-  switch (static_cast<TraceKind>(record.kind)) {
-    case TraceKind::post_send: return std::string("post_send ") + opcode_name(record.detail);
-    case TraceKind::post_receive: return "post_recv";
-    case TraceKind::receive_done:
-      return std::string("recv done ") + completion_status_name(record.detail);
-    case TraceKind::send_done:
-      return std::string("send done ") + completion_status_name(record.detail);
-    case TraceKind::lost: return record.detail ? "dropped: no receive" : "lost: no way to the peer";
-    case TraceKind::state: return std::string("state ") + queue_pair_state_name(record.detail);
-    case TraceKind::open_device: return "open_device";
-    case TraceKind::close_device: return "close_device";
-  }
-  return "unknown";
-}
-
 }  // namespace railyard::fabric

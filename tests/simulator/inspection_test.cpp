@@ -321,7 +321,7 @@ TEST_F(InspectionTest, TheTraceTellsTheStoryOfAMessage) {
                              [](const auto& a, const auto& b) { return a.at_ns < b.at_ns; }));
   auto find = [&](const std::string& what) {
     return std::find_if(trace.begin(), trace.end(), [&](const fabric::TraceEvent& event) {
-      return event.what.find(what) != std::string::npos;
+      return event.text().find(what) != std::string::npos;
     });
   };
   auto posted = find("post_send SEND");
@@ -330,7 +330,52 @@ TEST_F(InspectionTest, TheTraceTellsTheStoryOfAMessage) {
   EXPECT_NE(posted->queue_pair, 0u);
   EXPECT_NE(find("state RTS"), trace.end());
   EXPECT_NE(find("send done"), trace.end());
+  // Both ends give a message one number.
+  auto received = find("recv done");
+  ASSERT_NE(received, trace.end());
+  EXPECT_NE(posted->message, 0u);
+  EXPECT_EQ(received->message, posted->message);
+  EXPECT_NE(received->queue_pair, posted->queue_pair);
   EXPECT_LE(fabric().trace(2).size(), 2u);
+}
+
+TEST_F(InspectionTest, ACursorReadsEachEventOnce) {
+  cluster("permissive");
+  fabric().record_trace(true);
+  fabric::TraceCursor cursor;
+  program([&] {
+    Program here;
+    LocalPair pairs(here);
+    Buffer buffer(here, 4096);
+    size_t opened = fabric().trace_since(cursor).size();
+    EXPECT_GT(opened, 0u);
+    EXPECT_TRUE(fabric().trace_since(cursor).empty());
+    ASSERT_EQ(pairs.left.send({buffer.piece(0, 55)}), 0);
+    std::vector<fabric::TraceEvent> later = fabric().trace_since(cursor);
+    ASSERT_FALSE(later.empty());
+    EXPECT_EQ(later.front().kind, fabric::TraceKind::post_send);
+    EXPECT_EQ(cursor.missed, 0u);
+  });
+}
+
+TEST_F(InspectionTest, ATraceThatIsReadTooRarelySaysWhatItLacks) {
+  cluster("permissive");
+  fabric().record_trace(true);
+  program([&] {
+    Program here;
+    LocalPair pairs(here);
+    Buffer buffer(here, 4096);
+    for (int i = 0; i < 3000; ++i) {
+      ASSERT_EQ(pairs.right.receive({buffer.piece(0, 100)}), 0);
+      ASSERT_EQ(pairs.left.send({buffer.piece(0, 55)}), 0);
+      pairs.right_queue.next();
+      pairs.left_queue.next();
+    }
+  });
+  fabric::TraceCursor cursor;
+  size_t kept = fabric().trace_since(cursor).size();
+  EXPECT_GT(kept, 1000u);
+  EXPECT_GE(kept + cursor.missed, 12000u);  // four events a message
 }
 
 TEST_F(InspectionTest, NothingIsTracedUnlessItIsAskedFor) {

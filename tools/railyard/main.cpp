@@ -33,9 +33,22 @@ void listen_to_signals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
+Shard read_shard(const std::string& text) {
+  Shard shard{0, 0};
+  int read = 0;
+  std::sscanf(text.c_str(), "%zu/%zu%n", &shard.index, &shard.count, &read);
+  return static_cast<size_t>(read) == text.size() ? shard : Shard{0, 0};
+}
+
+std::string check_shard(const std::string& text) {
+  Shard shard = read_shard(text);
+  if (shard.index >= 1 && shard.index <= shard.count) return "";
+  return fmt::format("'{}' is no shard; write i/n with i from 1 to n, as in 2/4", text);
+}
+
 int list(const std::vector<std::string>& paths) {
   for (const std::string& file :
-       find_scenarios(paths.empty() ? std::vector<std::string>{"scenarios"} : paths)) {
+       find_scenarios(paths.empty() ? std::vector<std::string>{default_scenarios()} : paths)) {
     Scenario scenario = load_scenario(file);
     fmt::print("{:<28} {:<28} {}\n", scenario.name, scenario.expect.verdict_text(),
                scenario.summary);
@@ -72,8 +85,21 @@ int dispatch(int argc, char** argv) {
   uint64_t seed = 0;
   CLI::App* run_app = app.add_subcommand("run", "Run scenarios (all of scenarios/ by default)");
   run_app->add_option("paths", run_command.paths, "Scenario files and directories of them");
-  run_app->add_option("--json", run_command.json_file,
-                      "Write the report as JSON ('-': standard output)");
+  struct {
+    std::string page, json, junit, trace, capture;
+  } files;
+  run_app->add_option("--report", files.page, "Write the report as one HTML page");
+  run_app->add_option("--json", files.json, "Write the report as JSON ('-': standard output)");
+  run_app->add_option("--junit", files.junit, "Write the results as JUnit XML");
+  run_app->add_option("--trace", files.trace, "Write a trace for ui.perfetto.dev or Chrome");
+  run_app->add_option("--pcap", files.capture, "Write a packet capture for Wireshark (RoCEv2)");
+  run_app->add_option("-j,--jobs", run_command.jobs, "Scenarios to run at a time (1)")
+      ->check(CLI::Range(1, 256));
+  std::string shard = "1/1";
+  run_app->add_option("--shard", shard, "Run the i-th of n parts of the scenarios: i/n")
+      ->check(check_shard, "i/n");
+  run_app->add_option("--program", run_command.program,
+                      "The executable that runs as the ranks of scenarios with a \"program\"");
   CLI::Option* seed_option = run_app->add_option("--seed", seed, "Seed of inputs and chances");
   run_app->add_flag("--keep", run_command.keep,
                     "Keep the run's directory: outputs, results, matrix");
@@ -145,7 +171,11 @@ int dispatch(int argc, char** argv) {
       app.add_subcommand("explain", "Say what a verdict means and what mends it");
   explain_app->add_option("verdict", verdict, "A verdict's name")->required();
 
-  CLI::App* schema_app = app.add_subcommand("schema", "Print the JSON Schema of scenarios");
+  std::string schema = "scenario";
+  CLI::App* schema_app =
+      app.add_subcommand("schema", "Print the JSON Schema of scenarios or of reports");
+  schema_app->add_option("of", schema, "scenario or report")
+      ->check(CLI::IsMember({"scenario", "report"}));
   CLI::App* doctor_app =
       app.add_subcommand("doctor", "Check this machine; remove what killed runs left");
 
@@ -165,8 +195,14 @@ int dispatch(int argc, char** argv) {
     fmt::print(stderr, "railyard: {}; see railyard --help\n", error.what());
     return kBadInput;
   }
+  run_command.shard = read_shard(shard);
   if (*seed_option) run_command.seed = seed;
   if (*audit_seed) audit_command.seed = seed;
+  run_command.outputs.add(html_report, files.page);
+  run_command.outputs.add(json_report, files.json);
+  run_command.outputs.add(junit_report, files.junit);
+  run_command.outputs.add(trace_report, files.trace);
+  run_command.outputs.add(capture_report, files.capture);
   exec_options.interrupt = &interrupted;
   bench_options.interrupt = &interrupted;
 
@@ -179,7 +215,7 @@ int dispatch(int argc, char** argv) {
   if (*bench_app) return bench(bench_options);
   if (*list_app) return list(list_paths);
   if (*explain_app) return explain(verdict);
-  if (*schema_app) fmt::print("{}", scenario_schema());
+  if (*schema_app) fmt::print("{}", schema == "report" ? report_schema() : scenario_schema());
   if (*doctor_app) return examine();
   return kMet;
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "outputs.h"
+
 namespace railyard::cli {
 
 // Exit codes of the program.
@@ -15,11 +17,19 @@ inline constexpr int kNotMet = 1;    // some not met
 inline constexpr int kBadInput = 2;  // nothing was started
 inline constexpr int kBroken = 3;    // the harness itself failed
 
+// One part of a suite that is cut into `count`: part `index`, from 1.
+struct Shard {
+  size_t index = 1, count = 1;
+};
+
 struct RunCommand {
   std::vector<std::string> paths;  // empty: scenarios/
-  std::string json_file;           // "-": standard output
+  Outputs outputs;
   std::string hosts_file;
   std::optional<uint64_t> seed;
+  std::string program;  // instead of the program that scenarios name
+  Shard shard;
+  int jobs = 1;  // scenarios at a time
   bool keep = false;
   bool verbose = false;
 };

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "railyard/scenario.h"
 
 namespace railyard::harness {
+
+struct RunRecord;
 
 struct RankError {
   std::string code, operation, device;
@@ -63,6 +66,9 @@ struct RunReport {
   Diagnosis diagnosis;
   bool passed = false;
   bool interrupted = false;
+  bool broken = false;  // the harness itself failed; the failures say how
+  std::string expected_verdict;
+  int64_t began_unix_ns = 0;          // when the first rank was started, since 1970
   std::vector<std::string> failures;  // expectations that were not met, one line each
   std::vector<RankReport> ranks;
   std::vector<FaultReport> faults;
@@ -73,11 +79,13 @@ struct RunReport {
   int64_t ended_ns = 0;
   int64_t total_ns = 0;  // from the first step of the run to its last, the cleaning up included
   std::vector<std::string> trace_tail;
-  std::string kept_directory;  // --keep
+  std::string kept_directory;               // --keep
+  std::shared_ptr<const RunRecord> record;  // nullptr unless it was asked for
 };
 
 struct RunOptions {
   bool keep = false;                            // leave the temporary directory
+  size_t record_messages = 0;                   // so many at most in the record; 0: no record
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
 };
 

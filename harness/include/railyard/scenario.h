@@ -111,6 +111,9 @@ std::vector<Host> parse_hostfile(const std::string& file, const std::string& tex
 // other dotted kinds such as x.cluster.json), in order of name. Throws InputError.
 std::vector<std::string> find_scenarios(const std::vector<std::string>& paths);
 
+// Where scenarios are when none is named: scenarios/ here, or else those that were installed.
+std::string default_scenarios();
+
 // The JSON Schema of scenario files.
 const char* scenario_schema();
 

@@ -148,10 +148,12 @@ struct QueuePairView {
   int process = -1;
   int context = -1;
   int device = -1;
+  int port = -1;
   std::string type;   // "RC", "UC", "UD"
   std::string state;  // "INIT", "RTS", "ERR", ...
 
   // Where it is told to talk to.
+  uint32_t send_psn = 0;  // packet sequence number of its first packet
   uint32_t peer_number = 0;
   int peer_port = -1;    // the port with the address it was given, -1: no such address
   int peer = -1;         // the queue pair there, -1: none with that number, or it talks to another
@@ -211,13 +213,39 @@ struct Snapshot {
   std::vector<FaultView> faults;
 };
 
+enum class TraceKind {
+  post_send,
+  post_receive,
+  receive_done,
+  send_done,
+  lost,  // on its way, or at a receiver that had no receive
+  state,
+  open_device,
+  close_device,
+  arrived,  // a one-sided operation has been done at its target
+};
+
 struct TraceEvent {
   int64_t at_ns = 0;
   int process = -1;
+  TraceKind kind = TraceKind::state;
   uint32_t queue_pair = 0;  // its number, 0: none
-  uint64_t sequence = 0;    // which message of that queue pair
+  // The same where a message is sent and where it arrives, and unlike all others'; 0: none, or one that
+  // never got onto a wire.
+  uint64_t message = 0;
+  uint32_t request = 0;  // which of its queue pair's sends or receives, from 0
   uint64_t bytes = 0;
-  std::string what;  // "post_send SEND", "recv", "send done", "lost", "state RTS", ...
+  int port = -1;             // of a state: where the queue pair is,
+  int peer_port = -1;        // and, once it is told (from RTR on), whom it talks to
+  uint32_t peer_number = 0;
+  const char* detail = "";   // the opcode, completion status or state: "SEND", "IBV_WC_SUCCESS", "RTS"
+  std::string text() const;  // "post_send SEND", "recv done IBV_WC_SUCCESS", "state RTS"
+};
+
+// How far a reader has come in every process's trace.
+struct TraceCursor {
+  std::vector<uint64_t> next;
+  uint64_t missed = 0;  // events that newer ones had overwritten before they were read
 };
 
 // ---------------------------------------------------------------------------------------------
@@ -315,6 +343,9 @@ class Fabric {
   void record_trace(bool on);
   // The last `most` recorded events of every process, oldest first.
   std::vector<TraceEvent> trace(size_t most) const;
+  // What has been recorded since the cursor, oldest first; moves the cursor. A process keeps its last
+  // few thousand events: who reads too rarely finds in the cursor how many were missed.
+  std::vector<TraceEvent> trace_since(TraceCursor& cursor) const;
   int64_t now_ns() const;
 
   // Cables, each one operation for all who look.

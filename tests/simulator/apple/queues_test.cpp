@@ -107,6 +107,8 @@ TEST_F(AppleQueuesTest, NoInlineData) {
     Queue queue(here);
     EXPECT_EQ(create(here, queue, IBV_QPT_UC, {16, 16, 1, 1, 1}), nullptr);
     EXPECT_EQ(errno, EINVAL);
+    LocalPair pairs(here, {.type = IBV_QPT_UC});
+    EXPECT_EQ(pairs.left.granted().max_inline_data, 0u);
   });
 }
 

@@ -1,0 +1,15 @@
+# Makes the Debian package, unpacks it into a staging root and runs it from there.
+include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+find_program(dpkg_deb dpkg-deb)
+find_program(shlibdeps dpkg-shlibdeps)
+if(NOT dpkg_deb OR NOT shlibdeps)
+  message("skipped: there is no dpkg-deb and dpkg-shlibdeps here")
+  return()
+endif()
+must("making the package" COMMAND cpack --config ${BUILD}/CPackConfig.cmake -G DEB -B ${WORK})
+file(GLOB package ${WORK}/railyard_*.deb)
+must("the package's own words" COMMAND ${dpkg_deb} --field ${package} Depends OUT "libc6 .*libstdc")
+must("unpacking" COMMAND ${dpkg_deb} --extract ${package} ${WORK}/root)
+must("the packaged command line" COMMAND ${WORK}/root/usr/bin/railyard run
+     ${WORK}/root/usr/share/railyard/scenarios/all-sum-mesh.json OUT "passed  ok")
+file(REMOVE_RECURSE ${WORK})
