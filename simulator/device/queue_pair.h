@@ -208,8 +208,15 @@ class QueuePair : public ibv_qp_ex {
   bool complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
   ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message);
   CompletionQueue* completions_of_receives() const;
-  // Of the message that is being settled.
+  // Of the message that is being settled, or comes next: its number at both ends, and its place.
   uint64_t stamp() const { return layout::stamp_of(adopted_, next_); }
+  const layout::Slot& next_slot() const {
+    return *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+  }
+  // Whether that has been put on the ring.
+  bool arrived(const layout::Slot& slot) const {
+    return slot.stamp.load(std::memory_order_acquire) == stamp();
+  }
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 

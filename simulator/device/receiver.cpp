@@ -143,9 +143,8 @@ bool QueuePair::progress_receives() {
   while (settled < kBatch) {
     if (adopted_ == 0) adopt();
     if (adopted_ == 0) break;
-    const auto& slot =
-        *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
-    if (slot.stamp.load(std::memory_order_acquire) != layout::stamp_of(adopted_, next_)) {
+    const layout::Slot& slot = next_slot();
+    if (!arrived(slot)) {
       uint64_t before = adopted_;
       if (peer_record().connection.load(std::memory_order_relaxed) != before) adopt();
       if (adopted_ == before) break;
@@ -182,9 +181,7 @@ bool QueuePair::progress_receives() {
 bool QueuePair::nothing_arrived() const {
   if (adopted_ == 0 || peer_record().connection.load(std::memory_order_relaxed) != adopted_)
     return false;
-  const auto& slot =
-      *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
-  return slot.stamp.load(std::memory_order_acquire) != layout::stamp_of(adopted_, next_);
+  return !arrived(next_slot());
 }
 
 bool QueuePair::arrival_without_receive() {

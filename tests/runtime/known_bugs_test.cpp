@@ -12,14 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-void expect_ok(const std::vector<Outcome>& outcomes) {
-  for (const Outcome& outcome : outcomes) {
-    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
-                              << "\n"
-                              << outcome.output;
-  }
-}
-
 // mlx#3451: the own chunk was sent from memory that was filled anew before it had been added.
 TEST(KnownBugs, Mlx3451OwnChunkWhileAPeerIsLate) {
   for (const char* profile : {"permissive", "apple-thunderbolt5"}) {

@@ -8,14 +8,6 @@ namespace {
 
 using testing::HasSubstr;
 
-void expect_ok(const std::vector<Outcome>& outcomes) {
-  for (const Outcome& outcome : outcomes) {
-    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
-                              << "\n"
-                              << outcome.output;
-  }
-}
-
 // mlx#3149: consecutive messages of different sizes.
 const std::vector<std::string> kAlternatingSizes = {
     "move:0:1:4:3",     "move:0:1:102400:2", "move:0:1:4096", "move:1:0:1",     "move:0:1:0",

@@ -8,14 +8,6 @@
 namespace railyard::test {
 namespace {
 
-void expect_ok(const std::vector<Outcome>& outcomes) {
-  for (const Outcome& outcome : outcomes) {
-    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
-                              << "\n"
-                              << outcome.output;
-  }
-}
-
 class Rails : public testing::TestWithParam<int> {};
 
 // mlx#3654: short messages over several rails; those that carry none must not wait.

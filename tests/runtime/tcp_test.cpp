@@ -9,14 +9,6 @@ namespace {
 
 using testing::HasSubstr;
 
-void expect_ok(const std::vector<Outcome>& outcomes) {
-  for (const Outcome& outcome : outcomes) {
-    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
-                              << "\n"
-                              << outcome.output;
-  }
-}
-
 TEST(Tcp, NeedsNoDevices) {
   Yard yard("permissive", 3);
   expect_ok(yard.matrix("").set("RAILYARD_SIZE", "3").run({"operations:int64:999", "barrier"}));

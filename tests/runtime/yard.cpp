@@ -1,6 +1,7 @@
 #include "yard.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <cstdlib>
 
@@ -81,6 +82,14 @@ Ranks& Yard::start(const std::vector<std::string>& steps) {
 
 std::vector<Outcome> Yard::run(const std::vector<std::string>& steps) {
   return start(steps).wait();
+}
+
+void expect_ok(const std::vector<Outcome>& outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    EXPECT_TRUE(outcome.ok()) << "exit " << outcome.exit_code << " signal " << outcome.signal
+                              << "\n"
+                              << outcome.output;
+  }
 }
 
 }  // namespace railyard::test

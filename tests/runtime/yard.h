@@ -73,4 +73,7 @@ class Yard {
   Ranks ranks_;
 };
 
+// Fails the test for each rank that did not end well, with what it said.
+void expect_ok(const std::vector<Outcome>& outcomes);
+
 }  // namespace railyard::test
