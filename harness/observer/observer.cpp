@@ -19,7 +19,7 @@ constexpr int kGrownLooks = 3;
 // Some rank waits outside of verbs. Pauses between retries (connecting, a side channel's beat) are
 // shorter than this, and the verdict still comes within 250 ms.
 constexpr int64_t kQuietOutside = 150 * kMillisecond;
-// Nobody is in the fabric at all: nothing but the system's word says that it waits.
+// Nobody is in the fabric at all, and somebody else or a time-out may let a rank go on.
 constexpr int64_t kQuietUnseen = 1000 * kMillisecond;
 // A rank that only keeps its side channel alive uses less of a processor than this: one part in so
 // many, and what a wake-up or two cost.
@@ -47,10 +47,14 @@ Kind kind_of(const RankLook& rank, const ProcessView* view) {
 
 }  // namespace
 
-const ProcessView* process_of(const fabric::Snapshot& snapshot, pid_t pid) {
+const ProcessView* process_of(const fabric::Snapshot& snapshot, int rank, pid_t pid) {
   const ProcessView* found = nullptr;
+  auto closeness = [&](const ProcessView& view) {
+    return 2 * (view.pid == pid) + (view.alive && view.node == rank);
+  };
   for (const ProcessView& view : snapshot.processes) {
-    if (view.pid == pid && (view.alive || found == nullptr)) found = &view;
+    if (view.pid != pid && !(view.alive && view.node == rank)) continue;
+    if (found == nullptr || closeness(view) >= closeness(*found)) found = &view;
   }
   return found;
 }
@@ -98,7 +102,7 @@ void Observer::restart(const Look& now) {
   for (const RankLook& rank : now.ranks) {
     iterations_ += rank.iterations;
     alive_ += rank.alive;
-    const ProcessView* view = process_of(now.snapshot, rank.pid);
+    const ProcessView* view = process_of(now.snapshot, rank.rank, rank.pid);
     seen_[rank.rank] = {view ? view->empty_polls : 0, 0, rank.state.cpu_ns, rank.state.cpu_ns,
                         rank.state.wakeups};
   }
@@ -116,6 +120,16 @@ bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet) {
   return used > std::max(kIdleWork, static_cast<uint64_t>(quiet / kIdleShare));
 }
 
+int64_t Observer::needed(const Look& now, int in_fabric, int outside) const {
+  if (outside == 0) return kQuietInFabric;
+  if (in_fabric > 0) return kQuietOutside;
+  for (const RankLook& rank : now.ranks) {
+    if (rank.alive && rank.state.wait_limit_ns < kQuietUnseen) return kQuietUnseen;
+  }
+  bool late = now.now_ns - quiet_since_ns_ >= kQuietOutside;
+  return late && now.among_themselves() ? kQuietOutside : kQuietUnseen;
+}
+
 Observer::Decision Observer::look(const Look& now) {
   if (changed(now)) {
     restart(now);
@@ -126,7 +140,7 @@ Observer::Decision Observer::look(const Look& now) {
   int in_fabric = 0, outside = 0;
   for (const RankLook& rank : now.ranks) {
     if (!rank.alive) continue;
-    const ProcessView* view = process_of(now.snapshot, rank.pid);
+    const ProcessView* view = process_of(now.snapshot, rank.rank, rank.pid);
     Seen& seen = seen_[rank.rank];
     switch (kind_of(rank, view)) {
       case Kind::running:
@@ -162,8 +176,7 @@ Observer::Decision Observer::look(const Look& now) {
     restart(now);
     return {};
   }
-  int64_t needed = outside == 0 ? kQuietInFabric : in_fabric > 0 ? kQuietOutside : kQuietUnseen;
-  if (!sure || quiet < needed) return {};
+  if (!sure || quiet < needed(now, in_fabric, outside)) return {};
   int64_t since = 0;
   for (const ProcessView& view : now.snapshot.processes)
     since = std::max(since, view.progress_at_ns);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct Look {
   fabric::Snapshot snapshot;
   std::vector<RankLook> ranks;
   bool timers = false;  // the harness itself will change something: a fault, a resume
+  // Whether the ranks' connections lead to each other alone. Asked only where it decides.
+  std::function<bool()> among_themselves = [] { return false; };
 };
 
 // The run is stuck when every live rank waits, nothing is in flight and no timer is pending, and
@@ -35,7 +38,9 @@ struct Look {
 //  - a rank that polls must have polled in vain in several looks;
 //  - a rank inside a verb that does not return waits;
 //  - a rank outside of verbs waits when all its threads sleep in a call that another process ends
-//    and it has not worked meanwhile; this takes longer, since a retry after a pause looks alike;
+//    and it has not worked meanwhile; this takes longer, since a retry after a pause looks alike,
+//    and longest where no rank is in the fabric and a time-out or somebody else may end such a
+//    call;
 //  - a stopped rank waits.
 class Observer {
  public:
@@ -60,6 +65,8 @@ class Observer {
     uint64_t wakeups = 0;
   };
 
+  // How long it must stay quiet.
+  int64_t needed(const Look& now, int in_fabric, int outside) const;
   static bool between_polls(const RankLook& rank, const Seen& seen);
   static bool worked(const RankLook& rank, const Seen& seen, int64_t quiet);
   void restart(const Look& now);
@@ -73,7 +80,7 @@ class Observer {
   std::map<int, Seen> seen_;
 };
 
-// The process of a rank in a snapshot, or nullptr.
-const fabric::ProcessView* process_of(const fabric::Snapshot& snapshot, pid_t pid);
+// The process of a rank in a snapshot, or nullptr: the rank's own, or else a child's on its node.
+const fabric::ProcessView* process_of(const fabric::Snapshot& snapshot, int rank, pid_t pid);
 
 }  // namespace railyard::harness

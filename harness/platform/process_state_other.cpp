@@ -13,6 +13,4 @@ ProcessState process_state(pid_t pid) {
   return state;
 }
 
-std::optional<std::vector<uint16_t>> listening_ports(pid_t) { return std::nullopt; }
-
 }  // namespace railyard::harness

@@ -12,7 +12,7 @@
 #include "cluster/environment.h"
 #include "cluster/workplace.h"
 #include "platform/executable.h"
-#include "platform/process_state.h"
+#include "platform/sockets.h"
 #include "programs/output.h"
 #include "railyard/guard.h"
 #include "railyard/process.h"

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 
 #include "diagnosis/wait_graph.h"
+#include "platform/sockets.h"
 #include "railyard/guard.h"
 #include "run/check.h"
 #include "run/moment.h"
@@ -60,6 +62,7 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   look.now_ns = snapshot.now_ns;
   look.snapshot = snapshot;
   look.timers = faults_.timers_pending();
+  look.among_themselves = [this] { return among_themselves(relatives()); };
   for (size_t i = 0; i < ranks_.size(); ++i) {
     Rank& rank = ranks_[i];
     // The system is only asked when the fabric has nothing new to say.
@@ -86,13 +89,23 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   end_now_ = end_now_ || !worth_leaving();
 }
 
+// Every process that a rank may wait for: the relay of the side channel runs in this one.
+std::vector<pid_t> ClusterRun::relatives() const {
+  std::vector<pid_t> pids = {getpid()};
+  for (const Rank& rank : ranks_) {
+    if (rank.alive) pids.push_back(rank.pid);
+  }
+  return pids;
+}
+
 void ClusterRun::record(const fabric::Snapshot& snapshot) {
   if (!recorder_) return;
   std::vector<RankMoment> moments;
   for (size_t i = 0; i < ranks_.size(); ++i) {
     moments.push_back(moment_of(*pages_[i], ranks_[i].alive, ranks_[i].state,
-                                process_of(snapshot, ranks_[i].pid),
-                                process_of(last_, ranks_[i].pid), scenario_.program.empty()));
+                                process_of(snapshot, static_cast<int>(i), ranks_[i].pid),
+                                process_of(last_, static_cast<int>(i), ranks_[i].pid),
+                                scenario_.program.empty()));
   }
   recorder_->look(snapshot, moments);
 }

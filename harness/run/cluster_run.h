@@ -40,6 +40,7 @@ class ClusterRun {
   bool step();
   void notice_ends();
   void watch(const fabric::Snapshot& snapshot);
+  std::vector<pid_t> relatives() const;
   void record(const fabric::Snapshot& snapshot);
   bool over() const;
   // After a verdict: whether the run is worth going on with.

@@ -52,7 +52,7 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
     RankLook look{entry.rank, rank.pid, rank.alive, pages_[i]->current_phase() == Phase::computing,
                   false,      0,        rank.state};
     if (rank.alive) {
-      const fabric::ProcessView* process = process_of(snapshot, rank.pid);
+      const fabric::ProcessView* process = process_of(snapshot, entry.rank, rank.pid);
       entry.waiting = Observer::waiting(look, process);
       entry.outside = Observer::outside(look, process);
     }

@@ -211,12 +211,57 @@ TEST(Observer, StoppedRank) {
   EXPECT_LE(watch.stuck_after(1000, [&](int64_t) { watch.poll(0); }), 50);
 }
 
-TEST(Observer, NobodyInTheFabricTakesLonger) {
+// Nobody is in the fabric: what may end the waits decides.
+class NobodyInTheFabric : public testing::Test, public Watch {
+ protected:
+  NobodyInTheFabric() {
+    sleep_in_socket(0);
+    sleep_in_socket(1);
+    rank(0).state.wait_limit_ns = rank(1).state.wait_limit_ns = ProcessState::kForEver;
+    look.among_themselves = [] { return true; };
+  }
+  int64_t stuck_at() {
+    return stuck_after(3000, [](int64_t) {});
+  }
+};
+
+TEST_F(NobodyInTheFabric, AndNobodyElseToWaitFor) {
+  int64_t at = stuck_at();
+  EXPECT_GE(at, 150);
+  EXPECT_LT(at, 200);
+}
+
+TEST_F(NobodyInTheFabric, ATimeOutEndsAWait) {
+  rank(1).state.wait_limit_ns = 500 * kMs;
+  EXPECT_GE(stuck_at(), 1000);
+}
+
+TEST_F(NobodyInTheFabric, ADeadlineFarOffIsNoRetry) {
+  rank(1).state.wait_limit_ns = 5000 * kMs;
+  EXPECT_LT(stuck_at(), 200);
+}
+
+TEST_F(NobodyInTheFabric, NobodyKnowsForHowLong) {
+  rank(1).state.wait_limit_ns = 0;
+  EXPECT_GE(stuck_at(), 1000);
+}
+
+TEST_F(NobodyInTheFabric, AConnectionLeadsElsewhere) {
+  look.among_themselves = [] { return false; };
+  EXPECT_GE(stuck_at(), 1000);
+}
+
+// A program that a shell started: the fabric knows the child.
+TEST(Observer, AChildPolls) {
   Watch watch;
-  watch.sleep_in_socket(0);
-  watch.sleep_in_socket(1);
-  int64_t at = watch.stuck_after(3000, [](int64_t) {});
-  EXPECT_GE(at, 1000);
+  watch.process(1).pid = 777;
+  watch.rank(1).state.kind = ProcessState::Kind::sleeping;
+  int64_t at = watch.stuck_after(1000, [&](int64_t) {
+    watch.poll(0);
+    watch.poll(1);
+  });
+  EXPECT_GE(at, 30);
+  EXPECT_LE(at, 50);
 }
 
 TEST(Observer, OneRankLeft) {
