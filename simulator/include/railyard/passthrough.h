@@ -1,0 +1,49 @@
+// The contract of the pass-through library: a verbs library that stands in front of a device's own,
+// forwards everything, and breaks what its rules say.
+//
+// RAILYARD_REAL_VERBS          path of the device's own library; without it, the system's
+// RAILYARD_PASSTHROUGH_RULES   path of the rules; without it, everything is forwarded
+// RAILYARD_PASSTHROUGH_PAGE    path of a file of kRulePageBytes, mapped as one RulePage; without it
+// the
+//                              page is the process's own
+// RAILYARD_PASSTHROUGH_RECORD  path of the record, to which a line is added for every verb of the
+//                              control path, every completion in error and every rule that fired
+//
+// A rules file that cannot be read ends the process with exit code 2 and one line on standard error
+// before any device is seen. simulator/passthrough/README.md has the rules' language and the
+// record's.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace railyard::passthrough {
+
+inline constexpr char kRealVariable[] = "RAILYARD_REAL_VERBS";
+inline constexpr char kRulesVariable[] = "RAILYARD_PASSTHROUGH_RULES";
+inline constexpr char kPageVariable[] = "RAILYARD_PASSTHROUGH_PAGE";
+inline constexpr char kRecordVariable[] = "RAILYARD_PASSTHROUGH_RECORD";
+
+inline constexpr uint32_t kMostRules = 64;
+inline constexpr size_t kRulePageBytes = 4096;
+
+// What became of one rule: rule k of the file is state k of the page. Thread-safe, lock-free; the
+// owner of the page may die at any moment, and so may the process.
+struct RuleState {
+  std::atomic<uint32_t> armed{1};     // a rule that says "later" counts from when this is set
+  std::atomic<uint32_t> released{0};  // set: what a "block" holds goes on, and it holds no more
+  std::atomic<uint64_t> seen{0};      // calls that the rule applies to, since it was armed
+  std::atomic<uint64_t> fired{0};
+  std::atomic<int64_t> first_fired_ns{0};  // CLOCK_MONOTONIC
+};
+
+struct RulePage {
+  std::atomic<uint32_t> loaded{0};  // the library has read its rules: so many, plus one
+  RuleState rules[kMostRules];
+};
+
+static_assert(sizeof(RulePage) <= kRulePageBytes);
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+}  // namespace railyard::passthrough
