@@ -221,6 +221,7 @@ class QueuePair : public ibv_qp_ex {
   Region* remote_region(const layout::Slot& slot, int access);
 
   void fail_sends();
+  void settle_arrived();
   void flush_sends();
   void flush_receives();
   void reset();

@@ -116,6 +116,7 @@ int QueuePair::allocate() {
 }
 
 QueuePair::~QueuePair() {
+  settle_arrived();
   if (send_queue()) std::erase(send_queue()->senders, this);
   if (receive_queue()) std::erase(receive_queue()->receivers, this);
   discard_completions();
@@ -266,8 +267,10 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   record_.send_psn.store(attributes_.sq_psn & 0xffffff);
   record_.receive_psn.store(attributes_.rq_psn & 0xffffff);
   if (to == IBV_QPS_RESET) {
+    settle_arrived();
     reset();
   } else if (to == IBV_QPS_ERR) {
+    settle_arrived();
     // What the peer has acknowledged is done, though the program has not polled since.
     if (qp_base.state == IBV_QPS_RTS && !datagrams()) progress_sends();
     enter_error(false);
@@ -352,6 +355,13 @@ void QueuePair::flush_receives() {
   if (qp_base.srq) owner_.raise(IBV_EVENT_QP_LAST_WQE_REACHED, &qp_base);
 }
 
+// What arrived while this queue pair still received has been received, and acknowledged to its
+// sender, though the program has not looked since.
+void QueuePair::settle_arrived() {
+  while (progress_receives()) {
+  }
+}
+
 void QueuePair::discard_completions() {
   for (CompletionQueue* queue : {send_queue(), receive_queue()}) {
     if (queue) queue->discard(number_);
@@ -370,8 +380,7 @@ void QueuePair::reset() {
   pending_.clear();
   record_.completed.store(record_.posted.load());
   record_.receives_filled.store(record_.receives_posted.load());
-  adopted_ = next_ = 0;
-  record_.adopted.store(0);
+  adopted_ = next_ = 0;  // the record's stays: the sender may not have read yet what was settled
   refusing_ = holding_ = failing_ = false;
   attributes_ = {};
 }

@@ -29,12 +29,21 @@ void look(CompletionQueue& queue) {
   if (queue.polls_without % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
 }
 
-void after_empty_poll(CompletionQueue& queue) {
+int take(CompletionQueue& queue, int count, ibv_wc* out) {
+  std::lock_guard guard(queue.owner().lock);
+  queue.begin_taking(out, count);
+  if (queue.taken() == 0) look(queue);
+  return queue.end_taking();
+}
+
+// Whether the core has been with others since.
+bool after_empty_poll(CompletionQueue& queue) {
   auto& count = queue.owner().attachment().record().empty_polls;
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (++queue.polls_without % kPollsPerYield != 0) return;
+  if (++queue.polls_without % kPollsPerYield != 0) return false;
   queue.owner().attachment().date_progress();
   sched_yield();
+  return true;
 }
 
 }  // namespace
@@ -43,16 +52,11 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   CompletionQueue& queue = *CompletionQueue::from(face);
   Context& context = queue.owner();
   if (pass_gate(context.attachment(), Verb::poll_cq)) return -1;
-  int taken;
-  {
-    std::lock_guard guard(context.lock);
-    queue.begin_taking(out, count);
-    if (queue.taken() == 0) look(queue);
-    taken = queue.end_taking();
-  }
-  if (taken == 0) {
-    after_empty_poll(queue);
-  } else {
+  int taken = take(queue, count, out);
+  // What came meanwhile is no news to the peer, which may be gone by now: libfabric closes a queue
+  // pair when it finds "no completion" and then "disconnected".
+  if (taken == 0 && after_empty_poll(queue)) taken = take(queue, count, out);
+  if (taken != 0) {
     queue.polls_without = 0;
     for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
     context.attachment().count_progress(static_cast<uint64_t>(taken));

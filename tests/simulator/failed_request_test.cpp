@@ -1,6 +1,9 @@
 // What a request that fails, or is given up, may still do to others: nothing.
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+
 #include "verbs_test.h"
 
 namespace railyard::test {
@@ -61,6 +64,49 @@ TEST_P(FailedRequestTest, WrongMemoryIsFoundThoughThePeerIsGone) {
     ASSERT_EQ(pairs.left.send({wrong(buffer.piece(0, 8))}), 0);
     EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_LOC_PROT_ERR);
   });
+}
+
+// A device acknowledges on arrival: what its program does to the queue pair later takes nothing
+// back.
+class EndedReceiverTest : public VerbsTest {
+ protected:
+  // Sends a message that has a receive, and ends the receiver before it has looked.
+  void ended(const std::function<void(std::unique_ptr<Pair>& receiver, Queue& received)>& end) {
+    cluster("connectx");
+    program([&] {
+      Program here;
+      Queue sent(here), received(here);
+      Buffer buffer(here, 4096);
+      Pair sender(here, sent);
+      auto receiver = std::make_unique<Pair>(here, received);
+      sender.connect(receiver->address());
+      receiver->connect(sender.address());
+      ASSERT_EQ(receiver->receive({buffer.piece(0, 8)}, 1), 0);
+      ASSERT_EQ(receiver->receive({buffer.piece(0, 8)}, 2), 0);
+      ASSERT_EQ(sender.send({buffer.piece(8, 8)}), 0);
+      end(receiver, received);
+      EXPECT_EQ(sent.next().status, IBV_WC_SUCCESS);
+    });
+  }
+};
+
+TEST_F(EndedReceiverTest, InErrorKeepsWhatHadArrived) {
+  ended([](std::unique_ptr<Pair>& receiver, Queue& received) {
+    ASSERT_EQ(receiver->to(IBV_QPS_ERR), 0);
+    ibv_wc first = received.next(), second = received.next();
+    EXPECT_EQ(first.wr_id, 1u);
+    EXPECT_EQ(first.status, IBV_WC_SUCCESS);
+    EXPECT_EQ(second.wr_id, 2u);
+    EXPECT_EQ(second.status, IBV_WC_WR_FLUSH_ERR);
+  });
+}
+
+TEST_F(EndedReceiverTest, ResetHasAcknowledgedWhatHadArrived) {
+  ended([](std::unique_ptr<Pair>& receiver, Queue&) { ASSERT_EQ(receiver->to(IBV_QPS_RESET), 0); });
+}
+
+TEST_F(EndedReceiverTest, DestroyedHasAcknowledgedWhatHadArrived) {
+  ended([](std::unique_ptr<Pair>& receiver, Queue&) { receiver.reset(); });
 }
 
 }  // namespace

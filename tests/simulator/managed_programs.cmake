@@ -83,8 +83,7 @@ foreach(tests "rc_lat rc_bw rc_bi_bw" "uc_lat uc_bw" "ud_lat ud_bw"
 endforeach()
 
 # libfabric, whose verbs provider is not there without a connection manager.
-# Not rxm: see the README of the simulator.
-foreach(kind msg rdm.rxd)
+foreach(kind msg rdm.rxd rdm.rxm)
   string(REGEX REPLACE "\\..*" "" endpoint ${kind})
   set(provider verbs)
   if(kind MATCHES "\\.(.*)")
