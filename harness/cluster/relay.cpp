@@ -22,6 +22,10 @@ using Code = boost::system::error_code;
 
 constexpr std::chrono::milliseconds kTargetRetry{5};
 
+tcp::endpoint endpoint_of(const std::string& address, int port) {
+  return {boost::asio::ip::make_address(address), static_cast<uint16_t>(port)};
+}
+
 tcp::endpoint local(int port) {
   return {boost::asio::ip::address_v4::loopback(), static_cast<uint16_t>(port)};
 }
@@ -37,7 +41,7 @@ struct Mood {
 // it.
 class Passage : public std::enable_shared_from_this<Passage> {
  public:
-  Passage(tcp::socket client, Mood& mood, int target)
+  Passage(tcp::socket client, Mood& mood, const tcp::endpoint& target)
       : client_(std::move(client)),
         server_(client_.get_executor()),
         mood_(mood),
@@ -47,7 +51,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
 
   // Rank 0 may not listen yet; the rank that came early is kept waiting.
   void reach_target() {
-    server_.async_connect(local(target_), [self = shared_from_this()](Code error) {
+    server_.async_connect(target_, [self = shared_from_this()](Code error) {
       if (!self->client_.is_open()) return;
       if (!error) return self->start();
       Code ignored;
@@ -143,7 +147,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
 
   tcp::socket client_, server_;
   Mood& mood_;
-  int target_;
+  tcp::endpoint target_;
   boost::asio::steady_timer timer_;
   Pump pumps_[2];
   int ends_ = 0;
@@ -152,7 +156,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
 // One rank's port.
 class Gate {
  public:
-  Gate(boost::asio::io_context& io, int target) : acceptor_(io), target_(target) {
+  Gate(boost::asio::io_context& io, const tcp::endpoint& target) : acceptor_(io), target_(target) {
     open(0);
     port_ = acceptor_.local_endpoint().port();
     listen();
@@ -211,7 +215,7 @@ class Gate {
   }
 
   tcp::acceptor acceptor_;
-  int target_;
+  tcp::endpoint target_;
   int port_ = 0;
   Mood mood_;
   std::list<std::weak_ptr<Passage>> passages_;
@@ -239,10 +243,11 @@ struct Relay::State {
   }
 };
 
-Relay::Relay(int ranks, int target_port) : state_(std::make_unique<State>()) {
+Relay::Relay(int ranks, int target_port, const std::string& target)
+    : state_(std::make_unique<State>()) {
   state_->target = target_port;
   for (int rank = 1; rank < ranks; ++rank) {
-    state_->gates.push_back(std::make_unique<Gate>(state_->io, target_port));
+    state_->gates.push_back(std::make_unique<Gate>(state_->io, endpoint_of(target, target_port)));
   }
   state_->thread = std::thread([this] {
     auto work = boost::asio::make_work_guard(state_->io);

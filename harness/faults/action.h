@@ -7,8 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "cluster/relay.h"
+#include "cluster/side_channel.h"
 #include "cluster/workplace.h"
+#include "faults/device_faults.h"
 #include "railyard/fabric.h"
 #include "railyard/scenario.h"
 
@@ -29,7 +30,8 @@ struct FaultYard {
   fabric::Fabric& fabric;
   std::vector<PageFile>& pages;
   std::vector<RankHandle>& ranks;
-  Relay* relay = nullptr;                 // where a fault breaks the side channel
+  SideChannel* side_channel = nullptr;    // where a fault breaks it
+  DeviceFaults* devices = nullptr;        // where the devices are not the fabric's
   std::vector<std::pair<int, int>> held;  // cables, and the faults that hold messages on them
 };
 
@@ -76,6 +78,9 @@ ActionPointer make_verb_action(const FaultPlan& plan, FaultYard& yard);
 ActionPointer make_device_action(const FaultPlan& plan, FaultYard& yard);
 ActionPointer make_rank_action(const FaultPlan& plan, FaultYard& yard);
 ActionPointer make_side_channel_action(const FaultPlan& plan, FaultYard& yard);
+// On devices that are not the fabric's: what is done by rules and by hand.
+ActionPointer make_rule_action(const FaultPlan& plan, FaultYard& yard);
+ActionPointer make_hand_action(const FaultPlan& plan, FaultYard& yard);
 
 // The port with a name like "node0/rdma_en3" in a snapshot, -1: none.
 int port_named(const fabric::Fabric& fabric, const fabric::Snapshot& snapshot,

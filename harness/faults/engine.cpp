@@ -1,12 +1,21 @@
 #include "faults/engine.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "faults/rules.h"
 
 namespace railyard::harness {
 
 namespace {
 
 ActionPointer make_action(const FaultPlan& plan, FaultYard& yard) {
+  if (yard.devices) {
+    for (auto make : {make_hand_action, make_rule_action}) {
+      if (ActionPointer action = make(plan, yard)) return action;
+    }
+  }
   for (auto make : {make_cable_action, make_message_action, make_verb_action, make_device_action,
                     make_rank_action, make_side_channel_action}) {
     if (ActionPointer action = make(plan, yard)) return action;
@@ -31,11 +40,7 @@ int port_named(const fabric::Fabric& fabric, const fabric::Snapshot& snapshot,
 
 FaultEngine::FaultEngine(const Scenario& scenario, fabric::Fabric& fabric,
                          std::vector<PageFile>& pages, std::vector<RankHandle>& ranks)
-    : yard_{scenario, fabric, pages, ranks, nullptr, {}} {
-  for (const FaultPlan& plan : scenario.faults) {
-    states_.push_back({&plan, make_action(plan, yard_), false, -1});
-  }
-}
+    : yard_{scenario, fabric, pages, ranks, nullptr, nullptr, {}} {}
 
 bool FaultEngine::needs_relay(const Scenario& scenario) {
   return std::any_of(scenario.faults.begin(), scenario.faults.end(), [](const FaultPlan& plan) {
@@ -43,8 +48,12 @@ bool FaultEngine::needs_relay(const Scenario& scenario) {
   });
 }
 
-void FaultEngine::arm(Relay* relay) {
-  yard_.relay = relay;
+void FaultEngine::arm(SideChannel* side_channel, DeviceFaults* devices) {
+  yard_.side_channel = side_channel;
+  yard_.devices = devices;
+  for (const FaultPlan& plan : yard_.scenario.faults) {
+    states_.push_back({&plan, make_action(plan, yard_), false, -1, {}});
+  }
   for (State& state : states_) {
     const Trigger& when = state.plan->when;
     bool at_once = when.after && when.after->count() == 0;
@@ -58,7 +67,9 @@ void FaultEngine::arm(Relay* relay) {
 }
 
 void FaultEngine::arm_gate(State& state) {
-  if (const auto& at = state.plan->when.at_verb) {
+  if (yard_.devices) {
+    state.rule = arm_gate_on_host(*state.plan);
+  } else if (const auto& at = state.plan->when.at_verb) {
     fabric::VerbFault gate;
     gate.verb = at->verb;
     gate.node = at->rank;
@@ -74,6 +85,17 @@ void FaultEngine::arm_gate(State& state) {
     gate.action = fabric::MessageFault::Action::hold;
     state.gate = yard_.fabric.arm(gate);
   }
+}
+
+DeviceFaults::Rule FaultEngine::arm_gate_on_host(const FaultPlan& plan) {
+  if (const auto& at = plan.when.at_verb) {
+    return yard_.devices->add(at->rank, fmt::format("at {} nth {} block", at->verb, at->nth));
+  }
+  const Trigger::AtMessage& message = *plan.when.at_message;
+  CableEnd sender = cable_end(yard_.scenario, message.cable, std::max(message.from_end, 0));
+  return yard_.devices->add(sender.rank,
+                            fmt::format("at ibv_post_send device {} nth {} block",
+                                        yard_.devices->device(sender.port), message.nth));
 }
 
 void FaultEngine::strike(State& state) {
@@ -93,7 +115,12 @@ void FaultEngine::set_pause(int rank) {
 
 void FaultEngine::pass_gates(const fabric::Snapshot& snapshot) {
   for (State& state : states_) {
-    if (state.gate < 0 || state.struck) continue;
+    if (state.struck) continue;
+    if (state.rule.number >= 0 && yard_.devices->firings(state.rule).fired > 0) {
+      strike(state);
+      yard_.devices->release(state.rule);
+    }
+    if (state.gate < 0) continue;
     bool reached = std::any_of(
         snapshot.faults.begin(), snapshot.faults.end(),
         [&](const fabric::FaultView& view) { return view.id == state.gate && view.fired > 0; });

@@ -15,8 +15,8 @@ class FaultEngine {
               std::vector<RankHandle>& ranks);
 
   // Before the ranks are started: what the fabric fires by itself, what strikes before the start,
-  // and the first pause points. `relay` carries the side channel, where there is one.
-  void arm(Relay* relay);
+  // and the first pause points.
+  void arm(SideChannel* side_channel, DeviceFaults* devices);
   void started(int64_t now_ns) { started_ns_ = now_ns; }
 
   // Fires what is due; called often, with a fresh look at the fabric.
@@ -37,10 +37,12 @@ class FaultEngine {
     ActionPointer action;
     bool struck = false;
     int gate = -1;  // what holds a call or a message in the fabric until the fault has struck
+    DeviceFaults::Rule rule;  // or in the rank
   };
 
   void strike(State& state);
   void arm_gate(State& state);
+  DeviceFaults::Rule arm_gate_on_host(const FaultPlan& plan);
   void pass_gates(const fabric::Snapshot& snapshot);
   void pass_pauses();
   // The next pause point of a rank: the earliest of its faults that has not struck.

@@ -14,19 +14,19 @@ class SideChannelAction : public Action {
 
   void strike() override {
     fire();
-    before_ = relay().counts(plan_.rank);
+    before_ = channel().counts(plan_.rank);
     switch (plan_.kind) {
       case FaultKind::side_channel_refuse:
-        relay().refuse(plan_.rank, true);
+        channel().refuse(plan_.rank, true);
         break;
       case FaultKind::side_channel_cut:
-        relay().cut(plan_.rank);
+        channel().cut(plan_.rank);
         break;
       case FaultKind::side_channel_hang:
-        relay().hang(plan_.rank, true);
+        channel().hang(plan_.rank, true);
         break;
       default:
-        relay().slow(plan_.rank, plan_.duration);
+        channel().slow(plan_.rank, plan_.duration);
     }
     bool ends =
         plan_.kind == FaultKind::side_channel_refuse || plan_.kind == FaultKind::side_channel_hang;
@@ -38,21 +38,21 @@ class SideChannelAction : public Action {
     if (end_ns_ == 0 || now < end_ns_) return;
     end_ns_ = 0;
     if (plan_.kind == FaultKind::side_channel_refuse) {
-      relay().refuse(plan_.rank, false);
+      channel().refuse(plan_.rank, false);
     } else {
-      relay().hang(plan_.rank, false);
+      channel().hang(plan_.rank, false);
     }
     tail_ = ", until " + format_ns(now - at_ns_) + " later";
   }
 
   bool pending() const override {
     return end_ns_ != 0 ||
-           (fired_ && plan_.kind == FaultKind::side_channel_slow && yard_.relay->delaying());
+           (fired_ && plan_.kind == FaultKind::side_channel_slow && channel().delaying());
   }
 
   void conclude(const fabric::Snapshot&) override {
     if (!fired_) return;
-    Relay::Counts now = relay().counts(plan_.rank);
+    SideChannel::Counts now = channel().counts(plan_.rank);
     std::string who = plan_.rank < 0 ? "every rank" : fmt::format("rank {}", plan_.rank);
     switch (plan_.kind) {
       case FaultKind::side_channel_refuse:
@@ -79,9 +79,9 @@ class SideChannelAction : public Action {
   }
 
  private:
-  Relay& relay() const { return *yard_.relay; }
+  SideChannel& channel() const { return *yard_.side_channel; }
 
-  Relay::Counts before_;
+  SideChannel::Counts before_;
   int64_t end_ns_ = 0;
   std::string tail_;
 };

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 
 #include "diagnosis/wait_graph.h"
-#include "platform/sockets.h"
 #include "railyard/guard.h"
 #include "run/check.h"
 #include "run/moment.h"
@@ -43,7 +41,7 @@ void ClusterRun::notice_ends() {
   for (size_t i = 0; i < ranks_.size(); ++i) {
     Rank& rank = ranks_[i];
     if (!rank.alive) continue;
-    std::optional<Ending> ending = rank.process->ending();
+    std::optional<Ending> ending = site_->ending(static_cast<int>(i));
     if (!ending) continue;
     rank.alive = false;
     rank.exit = ending->exit;
@@ -62,11 +60,17 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   look.now_ns = snapshot.now_ns;
   look.snapshot = snapshot;
   look.timers = faults_.timers_pending();
-  look.among_themselves = [this] { return among_themselves(relatives()); };
+  look.among_themselves = [this] {
+    std::vector<int> living;
+    for (size_t i = 0; i < ranks_.size(); ++i) {
+      if (ranks_[i].alive) living.push_back(static_cast<int>(i));
+    }
+    return site_->among_themselves(living);
+  };
   for (size_t i = 0; i < ranks_.size(); ++i) {
     Rank& rank = ranks_[i];
     // The system is only asked when the fabric has nothing new to say.
-    if (quiet && rank.alive) rank.state = process_state(rank.pid);
+    if (quiet && rank.alive) rank.state = site_->state(static_cast<int>(i));
     const WorkerPage& page = *pages_[i];
     Phase phase = page.current_phase();
     look.ranks.push_back({static_cast<int>(i), rank.pid, rank.alive, phase == Phase::computing,
@@ -87,15 +91,6 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   std::vector<std::string> waiting = waits(found);
   for (size_t i = 0; i < waiting.size(); ++i) report_.ranks[i].waited_for = waiting[i];
   end_now_ = end_now_ || !worth_leaving();
-}
-
-// Every process that a rank may wait for: the relay of the side channel runs in this one.
-std::vector<pid_t> ClusterRun::relatives() const {
-  std::vector<pid_t> pids = {getpid()};
-  for (const Rank& rank : ranks_) {
-    if (rank.alive) pids.push_back(rank.pid);
-  }
-  return pids;
 }
 
 void ClusterRun::record(const fabric::Snapshot& snapshot) {
@@ -125,6 +120,7 @@ bool ClusterRun::over() const {
 
 bool ClusterRun::step() {
   fabric::Snapshot snapshot = fabric_.snapshot();
+  site_->look(snapshot);
   if (snapshot.queue_pairs.size() >= fullest_.queue_pairs.size()) fullest_ = snapshot;
   notice_ends();
   faults_.tick(snapshot);
@@ -146,19 +142,19 @@ bool ClusterRun::step() {
 }
 
 void ClusterRun::end_ranks() {
-  for (Rank& rank : ranks_) {
-    if (!rank.alive) continue;
-    rank.ended_by_harness = true;
-    rank.process->signal(SIGTERM);
-    rank.process->signal(SIGCONT);  // a stopped process hears nothing else
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (!ranks_[i].alive) continue;
+    ranks_[i].ended_by_harness = true;
+    site_->signal(static_cast<int>(i), SIGTERM);
+    site_->signal(static_cast<int>(i), SIGCONT);  // a stopped process hears nothing else
   }
   int64_t deadline = fabric_.now_ns() + kTermination;
   while (!over() && fabric_.now_ns() < deadline) {
     pause_for(kMillisecond);
     notice_ends();
   }
-  for (Rank& rank : ranks_) {
-    if (rank.alive) rank.process->signal(SIGKILL);
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (ranks_[i].alive) site_->signal(static_cast<int>(i), SIGKILL);
   }
   while (!over()) {
     pause_for(kMillisecond);

@@ -5,11 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "cluster/rank_site.h"
 #include "cluster/workplace.h"
 #include "diagnosis/diagnose.h"
 #include "faults/engine.h"
 #include "observer/observer.h"
-#include "railyard/process.h"
 #include "railyard/run.h"
 #include "record/recorder.h"
 
@@ -23,7 +23,6 @@ class ClusterRun {
 
  private:
   struct Rank {
-    std::unique_ptr<Process> process;
     pid_t pid = 0;
     bool alive = false;
     bool ended_by_harness = false, ended_by_fault = false;
@@ -33,14 +32,11 @@ class ClusterRun {
   };
 
   void start_ranks();
-  void start_rank(int rank);
-  std::vector<std::pair<std::string, std::string>> environment(int rank) const;
 
   // One look at everything; true while ranks live.
   bool step();
   void notice_ends();
   void watch(const fabric::Snapshot& snapshot);
-  std::vector<pid_t> relatives() const;
   void record(const fabric::Snapshot& snapshot);
   bool over() const;
   // After a verdict: whether the run is worth going on with.
@@ -59,11 +55,10 @@ class ClusterRun {
   RunReport report_;
   Workplace workplace_;
   fabric::Fabric fabric_;
-  ReservedPort port_;
-  std::unique_ptr<Relay> relay_;  // where a fault breaks the side channel
   std::vector<PageFile> pages_;
   std::vector<Rank> ranks_;
   std::vector<RankHandle> handles_;
+  std::unique_ptr<RankSite> site_;
   FaultEngine faults_;
   Observer observer_;
   DeviceMatrix matrix_;  // what the ranks are told
