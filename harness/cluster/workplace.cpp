@@ -94,7 +94,9 @@ PageFile::PageFile(const std::string& path) {
   int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (descriptor < 0) fail("cannot make " + path);
   void* memory = MAP_FAILED;
-  if (ftruncate(descriptor, kWorkerPageBytes) == 0) {
+  // Written in full: a hole would end the harness when the disk has no room for it.
+  const std::vector<char> zeros(kWorkerPageBytes);
+  if (write(descriptor, zeros.data(), zeros.size()) == static_cast<ssize_t>(zeros.size())) {
     memory = mmap(nullptr, kWorkerPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   }
   close(descriptor);

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <string.h>
 
 #include "diagnosis/rules.h"
+#include "platform/signals.h"
 
 namespace railyard::harness {
 
@@ -26,18 +26,16 @@ std::string how_it_ended(const RankEvidence& rank) {
 std::optional<Diagnosis> rank_crashed(const View& view) {
   Diagnosis diagnosis{"rank-crashed", "", {}, {}};
   for (const RankEvidence& rank : view.evidence().ranks) {
-    bool crash = !rank.alive && !rank.ended_by_harness && rank.signal &&
-                 (*rank.signal == SIGSEGV || *rank.signal == SIGBUS || *rank.signal == SIGABRT ||
-                  *rank.signal == SIGILL || *rank.signal == SIGFPE);
+    bool crash = !rank.alive && !rank.ended_by_harness && rank.signal && is_crash(*rank.signal);
     if (!crash) continue;
     std::string verb;
     for (const fabric::ProcessView& process : view.snapshot().processes) {
       if (process.pid == rank.pid) verb = process.verb;
     }
-    std::string line =
-        fmt::format("rank {} (pid {}) {}{}{}", rank.rank, rank.pid, how_it_ended(rank),
-                    rank.place.empty() ? "" : fmt::format(" in {}", rank.place),
-                    verb.empty() ? "" : fmt::format("; its last verb, posts and polls aside, was {}", verb));
+    std::string line = fmt::format(
+        "rank {} (pid {}) {}{}{}", rank.rank, rank.pid, how_it_ended(rank),
+        rank.place.empty() ? "" : fmt::format(" in {}", rank.place),
+        verb.empty() ? "" : fmt::format("; its last verb, posts and polls aside, was {}", verb));
     if (diagnosis.headline.empty()) {
       diagnosis.headline = line;
     } else {

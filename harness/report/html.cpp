@@ -74,7 +74,7 @@ Json messages_json(const RunReport& report, size_t most, Words& words) {
 }
 
 Json record_json(const RunReport& report, size_t most) {
-  if (!report.record) return nullptr;
+  if (!report.record || report.record->nodes.empty()) return nullptr;
   const RunRecord& record = *report.record;
   Words words;
   words.index("");

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "generated/report_schema.h"
@@ -31,6 +33,13 @@ Json rank_json(const RankReport& rank) {
              {"rail", rank.error->rail},     {"errno", rank.error->error_number},
              {"status", rank.error->status}, {"message", rank.error->message}};
   }
+  Json crash = nullptr;
+  if (rank.crash) {
+    crash = {{"signal", rank.crash->signal},
+             {"verb", rank.crash->verb.empty() ? Json(nullptr) : Json(rank.crash->verb)},
+             {"events", rank.crash->events},
+             {"core", rank.crash->core.empty() ? Json(nullptr) : Json(rank.crash->core)}};
+  }
   return {{"rank", rank.rank},
           {"pid", rank.pid},
           {"ok", rank.ok},
@@ -43,6 +52,7 @@ Json rank_json(const RankReport& rank) {
           {"waited_for", rank.waited_for},
           {"error", error},
           {"operations", operations},
+          {"crash", crash},
           {"output_tail", rank.output_tail}};
 }
 
@@ -124,7 +134,7 @@ Json run_json(const RunReport& report) {
 
 }  // namespace
 
-std::string json_report(const std::vector<RunReport>& reports) {
+std::string json_report(const std::vector<RunReport>& reports, const Suite& suite) {
   Json runs = Json::array();
   size_t passed = 0;
   for (const RunReport& report : reports) {
@@ -133,11 +143,24 @@ std::string json_report(const std::vector<RunReport>& reports) {
   }
   Json whole = {{"railyard_report", kReportVersion},
                 {"railyard", RAILYARD_VERSION},
+                {"suite",
+                 {{"digest", suite.digest},
+                  {"scenarios", suite.digest.empty() ? reports.size() : suite.scenarios},
+                  {"shard", suite.shard},
+                  {"shards", suite.shards}}},
                 {"passed", passed},
                 {"failed", reports.size() - passed},
                 {"runs", runs}};
   // Ranks may have written anything.
   return whole.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string suite_digest(const std::vector<std::string>& names) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const std::string& name : names) {
+    for (char c : name + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}", hash);
 }
 
 const char* report_schema() { return kReportSchema; }

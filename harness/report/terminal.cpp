@@ -33,12 +33,21 @@ std::string ending(const RankReport& rank) {
   return "not started";
 }
 
+void tell_crash(std::string& out, const CrashReport& crash, const Ink& ink) {
+  out += fmt::format("    {}", crash.signal);
+  if (!crash.verb.empty()) out += fmt::format("; its last verb was {}", crash.verb);
+  if (!crash.core.empty()) out += fmt::format("; core: {}", crash.core);
+  out += "\n";
+  for (const std::string& line : crash.events) out += ink.faint("    . " + line) + "\n";
+}
+
 void tell_rank(std::string& out, const RunReport& report, const RankReport& rank, const Ink& ink) {
   out += fmt::format("  rank {}  {}", rank.rank, ending(rank));
   if (!rank.backend.empty()) out += fmt::format(", {} ({})", rank.backend, rank.backend_reason);
   out += "\n";
   if (!rank.waited_for.empty()) out += fmt::format("    {}\n", rank.waited_for);
   if (rank.error) out += fmt::format("    {}: {}\n", rank.error->code, rank.error->message);
+  if (rank.crash) tell_crash(out, *rank.crash, ink);
   if (report.passed || rank.output_tail.empty()) return;
   std::istringstream lines(rank.output_tail);
   for (std::string line; std::getline(lines, line);) out += ink.faint("    | " + line) + "\n";

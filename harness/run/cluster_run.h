@@ -46,7 +46,9 @@ class ClusterRun {
   Evidence evidence(const fabric::Snapshot& snapshot, bool stuck) const;
   std::string place_of(int rank) const;
   Diagnosis final_diagnosis();
+  int rank_of(const fabric::TraceEvent& event) const;
   void tell_trace();
+  CrashReport crash_of(int rank) const;
   void conclude();  // fills the report once every rank has ended
   void check_leftovers();
 

@@ -1,6 +1,10 @@
 // How a run ends: the verdict, what was left behind, and the report.
 #include <fmt/format.h>
 
+#include <filesystem>
+
+#include "platform/core_file.h"
+#include "platform/signals.h"
 #include "run/check.h"
 #include "run/cluster_run.h"
 #include "run/results.h"
@@ -12,6 +16,7 @@ namespace {
 
 constexpr int kTailLines = 8;
 constexpr size_t kTraceEvents = 4;  // per process
+constexpr size_t kCrashEvents = 12;
 
 }  // namespace
 
@@ -93,14 +98,32 @@ void ClusterRun::check_leftovers() {
   report_.faults = faults_.reports(after);
 }
 
+int ClusterRun::rank_of(const fabric::TraceEvent& event) const {
+  auto process = static_cast<size_t>(event.process);
+  return process < last_.processes.size() ? last_.processes[process].node : -1;
+}
+
 void ClusterRun::tell_trace() {
   for (const fabric::TraceEvent& event : fabric_.trace(kTraceEvents)) {
-    auto process = static_cast<size_t>(event.process);
-    int rank = process < last_.processes.size() ? last_.processes[process].node : -1;
     report_.trace_tail.push_back(fmt::format("{:>12} rank {} queue pair {} {} ({} B)",
-                                             format_ns(event.at_ns), rank, event.queue_pair,
-                                             event.text(), event.bytes));
+                                             format_ns(event.at_ns), rank_of(event),
+                                             event.queue_pair, event.text(), event.bytes));
   }
+}
+
+CrashReport ClusterRun::crash_of(int rank) const {
+  const Rank& self = ranks_[static_cast<size_t>(rank)];
+  CrashReport crash;
+  crash.signal = signal_name(self.signal.value_or(0));
+  const fabric::ProcessView* process = process_of(last_, rank, self.pid);
+  if (process) crash.verb = process->verb;
+  for (const fabric::TraceEvent& event : fabric_.trace(kCrashEvents)) {
+    if (rank_of(event) != rank) continue;
+    crash.events.push_back(fmt::format("{:>12} queue pair {} {} ({} B)", format_ns(event.at_ns),
+                                       event.queue_pair, event.text(), event.bytes));
+  }
+  crash.core = core_file(self.pid, std::filesystem::current_path().string());
+  return crash;
 }
 
 void ClusterRun::conclude() {
@@ -112,6 +135,9 @@ void ClusterRun::conclude() {
     entry.signal = rank.signal;
     entry.ended_by_harness = rank.ended_by_harness;
     entry.ended_by_fault = rank.ended_by_fault;
+    if (rank.signal && !rank.ended_by_harness && !rank.ended_by_fault) {
+      entry.crash = crash_of(entry.rank);
+    }
     read_result(workplace_.file(fmt::format("result.{}.json", i)), entry);
     if (!entry.has_result) entry.ok = rank.exit == 0;
     entry.output_tail = tail_of(workplace_.file(fmt::format("output.{}", i)), kTailLines);

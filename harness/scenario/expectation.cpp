@@ -3,8 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <csignal>
 
+#include "platform/signals.h"
 #include "railyard/nearest.h"
 #include "railyard/verdict.h"
 #include "scenario/sections.h"
@@ -34,13 +34,7 @@ RankExpectation read_rank_expectation(const Reader& reader) {
   if (reader.has("error")) expectation.error = reader.at("error").one_of(kErrorCodes);
   if (reader.has("exit")) expectation.exit = static_cast<int>(reader.at("exit").whole(0, 255));
   if (reader.has("signal")) {
-    std::string name =
-        reader.at("signal").one_of({"SIGKILL", "SIGTERM", "SIGSEGV", "SIGABRT", "SIGBUS"});
-    expectation.signal = name == "SIGKILL"   ? SIGKILL
-                         : name == "SIGTERM" ? SIGTERM
-                         : name == "SIGSEGV" ? SIGSEGV
-                         : name == "SIGABRT" ? SIGABRT
-                                             : SIGBUS;
+    expectation.signal = signal_number(reader.at("signal").one_of(ending_signals()));
   }
   return expectation;
 }

@@ -1,6 +1,8 @@
 // The JSON Schema, and scenarios checked against it.
 #include <fmt/format.h>
 
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
@@ -9,21 +11,25 @@
 #include <valijson/validator.hpp>
 
 #include "generated/scenario_schema.h"
+#include "scenario/json_schema.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {
 
 namespace {
 
-const valijson::Schema& parsed_schema() {
-  static const valijson::Schema* schema = [] {
-    auto* made = new valijson::Schema;  // lives as long as the program
-    static const nlohmann::json text = nlohmann::json::parse(kScenarioSchema);
-    valijson::SchemaParser parser;
-    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(text), *made);
-    return made;
-  }();
-  return *schema;
+const valijson::Schema& parsed(const char* text) {
+  static auto* schemas =
+      new std::map<const char*, valijson::Schema>;  // live as long as the program
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  auto [found, added] = schemas->try_emplace(text);
+  if (added) {
+    nlohmann::json json = nlohmann::json::parse(text);
+    valijson::adapters::NlohmannJsonAdapter adapter(json);
+    valijson::SchemaParser().populateSchema(adapter, found->second);
+  }
+  return found->second;
 }
 
 // "[faults][0][when]" pieces, the first of which is "<root>".
@@ -42,18 +48,22 @@ std::string place_of(const std::vector<std::string>& context) {
 const char* scenario_schema() { return kScenarioSchema; }
 
 void check_against_schema(const std::string& file, const std::string& text) {
+  check_against_schema({kScenarioSchema, "scenario.schema.json"}, file, text);
+}
+
+void check_against_schema(const Schema& schema, const std::string& file, const std::string& text) {
   nlohmann::json json = nlohmann::json::parse(text);
   valijson::Validator validator;
   valijson::ValidationResults results;
   valijson::adapters::NlohmannJsonAdapter adapter(json);
-  if (validator.validate(parsed_schema(), adapter, &results)) return;
+  if (validator.validate(parsed(schema.text), adapter, &results)) return;
   // The deepest complaint is the most precise one.
   valijson::ValidationResults::Error error, deepest;
   while (results.popError(error)) {
     if (error.context.size() > deepest.context.size()) deepest = error;
   }
   throw InputError(file, place_of(deepest.context),
-                   fmt::format("{} See scenario.schema.json.", deepest.description));
+                   fmt::format("{} See {}.", deepest.description, schema.name));
 }
 
 }  // namespace railyard::harness

@@ -72,6 +72,11 @@ inline RunReport recorded_run() {
     report.ranks.push_back(rank);
   }
   report.ranks[1].error = {"peer-unreachable", "all_sum", "b", 0, 1, 110, "", "no way"};
+  report.ranks[0].signal = 11;
+  report.ranks[0].crash = {
+      "SIGSEGV", "ibv_destroy_qp", {"9 ms queue pair 16 lost"}, "/tmp/core.100"};
+  report.ranks[0].operations = {{"all_sum", 50, "0123456789abcdef", ""},
+                                {"barrier", 1, "", "element 3 is 1, expected 2"}};
   report.ranks[1].waited_for = "rank 1 polls in vain";
   report.record = recorded();
   return report;

@@ -74,6 +74,25 @@ int examine() {
   return well ? kMet : kBroken;
 }
 
+struct ReportFiles {
+  std::string page, json, junit, trace, capture;
+};
+
+// What can be made of runs, also of such as were read from a JSON report.
+void add_report_options(CLI::App* app, ReportFiles& files) {
+  app->add_option("--report", files.page, "Write the report as one HTML page");
+  app->add_option("--json", files.json, "Write the report as JSON ('-': standard output)");
+  app->add_option("--junit", files.junit, "Write the results as JUnit XML");
+}
+
+void add_outputs(const ReportFiles& files, Outputs& outputs) {
+  outputs.add(html_report, files.page);
+  outputs.add(json_report, files.json);
+  outputs.add(junit_report, files.junit);
+  outputs.add(trace_report, files.trace);
+  outputs.add(capture_report, files.capture);
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"A test yard for RDMA collectives.", "railyard"};
   app.require_subcommand(1);
@@ -85,12 +104,8 @@ int dispatch(int argc, char** argv) {
   uint64_t seed = 0;
   CLI::App* run_app = app.add_subcommand("run", "Run scenarios (all of scenarios/ by default)");
   run_app->add_option("paths", run_command.paths, "Scenario files and directories of them");
-  struct {
-    std::string page, json, junit, trace, capture;
-  } files;
-  run_app->add_option("--report", files.page, "Write the report as one HTML page");
-  run_app->add_option("--json", files.json, "Write the report as JSON ('-': standard output)");
-  run_app->add_option("--junit", files.junit, "Write the results as JUnit XML");
+  ReportFiles files;
+  add_report_options(run_app, files);
   run_app->add_option("--trace", files.trace, "Write a trace for ui.perfetto.dev or Chrome");
   run_app->add_option("--pcap", files.capture, "Write a packet capture for Wireshark (RoCEv2)");
   run_app->add_option("-j,--jobs", run_command.jobs, "Scenarios to run at a time (1)")
@@ -106,6 +121,16 @@ int dispatch(int argc, char** argv) {
   run_app->add_flag("-v,--verbose", run_command.verbose,
                     "The whole story of scenarios that pass, too");
   run_app->add_option("--hosts", run_command.hosts_file, "An MLX hostfile of real machines");
+
+  CLI::App* report_app = app.add_subcommand("report", "Work on the reports of runs");
+  report_app->require_subcommand(1);
+  MergeCommand merge_command;
+  ReportFiles merged_files;
+  CLI::App* merge_app =
+      report_app->add_subcommand("merge", "Join the JSON reports of a suite's shards");
+  merge_app->add_option("reports", merge_command.files, "What `railyard run --json` wrote")
+      ->required();
+  add_report_options(merge_app, merged_files);
 
   AuditCommand audit_command;
   CLI::App* audit_app =
@@ -198,11 +223,8 @@ int dispatch(int argc, char** argv) {
   run_command.shard = read_shard(shard);
   if (*seed_option) run_command.seed = seed;
   if (*audit_seed) audit_command.seed = seed;
-  run_command.outputs.add(html_report, files.page);
-  run_command.outputs.add(json_report, files.json);
-  run_command.outputs.add(junit_report, files.junit);
-  run_command.outputs.add(trace_report, files.trace);
-  run_command.outputs.add(capture_report, files.capture);
+  add_outputs(files, run_command.outputs);
+  add_outputs(merged_files, merge_command.outputs);
   exec_options.interrupt = &interrupted;
   bench_options.interrupt = &interrupted;
 
@@ -210,6 +232,7 @@ int dispatch(int argc, char** argv) {
   if (*run_app || *audit_app || *exec_app || *bench_app || *doctor_app) Guard::start();
   listen_to_signals();
   if (*run_app) return run(run_command);
+  if (*merge_app) return merge(merge_command);
   if (*audit_app) return audit(audit_command);
   if (*exec_app) return exec_program(exec_options);
   if (*bench_app) return bench(bench_options);

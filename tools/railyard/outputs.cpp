@@ -35,9 +35,14 @@ void write_file(const std::string& file, const std::string& text) {
 
 }  // namespace
 
-void Outputs::add(std::string (*text)(const std::vector<harness::RunReport>&),
+void Outputs::add(std::string (*text)(const Reports&, const harness::Suite&),
                   const std::string& file) {
   if (!file.empty()) outputs_.push_back({text, file});
+}
+
+void Outputs::add(std::string (*text)(const Reports&), const std::string& file) {
+  if (file.empty()) return;
+  outputs_.push_back({[text](const Reports& reports, const auto&) { return text(reports); }, file});
 }
 
 bool Outputs::to_stdout() const {
@@ -67,10 +72,10 @@ void Outputs::check() const {
   }
 }
 
-void Outputs::write(const std::vector<harness::RunReport>& reports) const {
+void Outputs::write(const Reports& reports, const harness::Suite& suite) const {
   std::string failure;
   for (const Output& output : outputs_) {
-    std::string text = output.text(reports);
+    std::string text = output.text(reports, suite);
     if (output.file == "-") {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);

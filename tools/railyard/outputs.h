@@ -1,6 +1,7 @@
-// The files that `railyard run` leaves.
+// The files that `railyard run` and `railyard report` leave.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -8,15 +9,18 @@
 
 namespace railyard::cli {
 
+using Reports = std::vector<harness::RunReport>;
+
 struct Output {
-  std::string (*text)(const std::vector<harness::RunReport>&);
+  std::function<std::string(const Reports&, const harness::Suite&)> text;
   std::string file;  // "-": standard output
 };
 
 class Outputs {
  public:
   // `file` may be empty: then nothing is written.
-  void add(std::string (*text)(const std::vector<harness::RunReport>&), const std::string& file);
+  void add(std::string (*text)(const Reports&, const harness::Suite&), const std::string& file);
+  void add(std::string (*text)(const Reports&), const std::string& file);
 
   bool any() const { return !outputs_.empty(); }
   bool to_stdout() const;
@@ -26,7 +30,7 @@ class Outputs {
 
   // Writes all, also when one fails; throws std::runtime_error naming the first that did. A file is
   // whole or, if it could not be written, as it was before.
-  void write(const std::vector<harness::RunReport>& reports) const;
+  void write(const Reports& reports, const harness::Suite& suite) const;
 
  private:
   std::vector<Output> outputs_;

@@ -123,10 +123,18 @@ std::vector<Scenario> shard_of(std::vector<Scenario> scenarios, const Shard& sha
   return chosen;
 }
 
+Suite suite_of(const std::vector<Scenario>& scenarios, const Shard& shard) {
+  std::vector<std::string> names;
+  for (const Scenario& scenario : scenarios) names.push_back(scenario.name);
+  return {suite_digest(names), scenarios.size(), shard.index, shard.count};
+}
+
 // Another executable as the ranks of the scenarios that run a program; its arguments stay.
 void replace_program(Scenario& scenario, const std::string& program) {
   if (!program.empty() && !scenario.program.empty()) scenario.program[0] = program;
 }
+
+}  // namespace
 
 int exit_code(const std::vector<RunReport>& reports) {
   if (interrupted.load() != 0) return 128 + interrupted.load();
@@ -138,8 +146,6 @@ int exit_code(const std::vector<RunReport>& reports) {
   return broken ? kBroken : met ? kMet : kNotMet;
 }
 
-}  // namespace
-
 int run(const RunCommand& command) {
   std::vector<std::string> files = find_scenarios(
       command.paths.empty() ? std::vector<std::string>{default_scenarios()} : command.paths);
@@ -150,6 +156,7 @@ int run(const RunCommand& command) {
       scenarios.push_back(std::move(scenario));
     }
   }
+  Suite suite = suite_of(scenarios, command.shard);
   scenarios = shard_of(std::move(scenarios), command.shard);
   for (Scenario& scenario : scenarios) replace_program(scenario, command.program);
   command.outputs.check();
@@ -174,7 +181,7 @@ int run(const RunCommand& command) {
   Teller teller(command.outputs.to_stdout() ? stderr : stdout, scenarios.size(), command.verbose);
   std::vector<RunReport> reports = run_all(scenarios, options, command.jobs, teller);
   teller.summary(reports);
-  command.outputs.write(reports);
+  command.outputs.write(reports, suite);
   return exit_code(reports);
 }
 

@@ -1,4 +1,4 @@
-// The `run` and `audit` commands.
+// The `run`, `report` and `audit` commands.
 #pragma once
 
 #include <atomic>
@@ -38,6 +38,17 @@ struct RunCommand {
 extern std::atomic<int> interrupted;
 
 int run(const RunCommand& command);
+
+// What these runs make the program return.
+int exit_code(const std::vector<harness::RunReport>& reports);
+
+struct MergeCommand {
+  std::vector<std::string> files;  // JSON reports
+  Outputs outputs;
+};
+
+// `railyard report merge`: the reports of a suite's shards as one.
+int merge(const MergeCommand& command);
 
 struct AuditCommand {
   std::vector<std::string> paths;  // empty: scenarios/known-bugs

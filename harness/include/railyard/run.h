@@ -28,6 +28,14 @@ struct OperationResult {
   std::string mismatch;  // the first wrong element, in words; empty: none
 };
 
+// What is known of a process that a signal ended by itself.
+struct CrashReport {
+  std::string signal;               // "SIGSEGV"
+  std::string verb;                 // the last it called, posts and polls aside; "": none
+  std::vector<std::string> events;  // its last in the fabric, oldest first
+  std::string core;                 // the path of its memory image, "": none was found
+};
+
 struct RankReport {
   int rank = -1;
   pid_t pid = 0;
@@ -39,6 +47,7 @@ struct RankReport {
   std::string backend, backend_reason;
   std::vector<OperationResult> operations;
   std::optional<RankError> error;
+  std::optional<CrashReport> crash;
   std::string waited_for;   // at the verdict, in words
   std::string output_tail;  // last lines of its output, stdout and stderr as they came
 };

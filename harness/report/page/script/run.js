@@ -45,6 +45,15 @@ function faultsCard(run) {
     element("tbody", {}, ...rows))));
 }
 
+function crashStory(crash) {
+  const line = [crash.signal, crash.verb ? `its last verb was ${crash.verb}` : "", crash.core ? `core: ${crash.core}` : ""];
+  const parts = [element("div", {}, line.filter((each) => each).join("; "))];
+  if (crash.events.length) {
+    parts.push(element("details", {}, element("summary", {}, "its last events in the fabric"), element("pre", {}, crash.events.join("\n"))));
+  }
+  return parts;
+}
+
 function ranksCard(run) {
   const rows = run.ranks.map((rank) => {
     const work = rank.operations.map((each) => `${each.op} x ${count(each.iterations)}${each.mismatch ? ` - ${each.mismatch}` : ""}`);
@@ -52,7 +61,7 @@ function ranksCard(run) {
     for (const text of [rank.error ? `${rank.error.code}: ${rank.error.message}` : "", rank.waited_for, ...work]) {
       if (text) story.append(element("div", {}, text));
     }
-    if (rank.crash) story.append(element("div", {}, rank.crash.text || JSON.stringify(rank.crash)));
+    if (rank.crash) story.append(...crashStory(rank.crash));
     if (rank.output_tail) {
       story.append(element("details", {}, element("summary", {}, "last output"), element("pre", {}, rank.output_tail)));
     }
