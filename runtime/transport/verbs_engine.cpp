@@ -68,13 +68,22 @@ void VerbsEngine::open(const std::vector<int>& peers, int rails) {
       memory += plan.bytes();
     }
   }
+  for (int peer : peers) {
+    std::vector<VerbsRail*> ordered = rails_to(peer);
+    links_[static_cast<size_t>(peer)].rails.assign(ordered.begin(), ordered.end());
+  }
+}
+
+// In the order of the device matrix: rail k here and rail k there are the ends of one cable,
+// whatever the devices are called.
+std::vector<VerbsRail*> VerbsEngine::rails_to(int peer) const {
+  std::vector<VerbsRail*> rails;
   for (const auto& rail : rails_) {
-    links_[static_cast<size_t>(rail->peer())].rails.push_back(rail.get());
+    if (rail->peer() == peer) rails.push_back(rail.get());
   }
-  for (Link& link : links_) {
-    std::sort(link.rails.begin(), link.rails.end(),
-              [](const Rail* a, const Rail* b) { return a->index() < b->index(); });
-  }
+  std::sort(rails.begin(), rails.end(),
+            [](const Rail* a, const Rail* b) { return a->index() < b->index(); });
+  return rails;
 }
 
 // What all ranks have said in the exchange of addresses.
@@ -101,9 +110,7 @@ void VerbsEngine::connect() {
   WireWriter mine;
   for (const Link& link : links_) {
     WireWriter addresses;
-    for (const auto& rail : rails_) {
-      if (rail->peer() == link.peer) addresses.put(rail->address().pack());
-    }
+    for (const VerbsRail* rail : rails_to(link.peer)) addresses.put(rail->address().pack());
     mine.put(addresses.take());
   }
   auto all = side_channel_.exchange(mine.take(), "to exchange addresses", deadline);

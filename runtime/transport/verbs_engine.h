@@ -34,6 +34,7 @@ class VerbsEngine final : public Engine {
   };
 
   void open(const std::vector<int>& peers, int rails);
+  std::vector<VerbsRail*> rails_to(int peer) const;
   Addresses read_addresses(const std::vector<std::string>& all) const;
   bool poll() override;
   int poll(Port& port, CompletionQueue& queue);

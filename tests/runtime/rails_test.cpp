@@ -61,6 +61,18 @@ TEST_P(Rails, OfDifferentSpeed) {
       {"all_sum:float32:700000:2", "move:0:1:3000000", "move:1:0:5000:20", "barrier"}));
 }
 
+// exo#2160: what pairs the rails is their order in the matrix, and no order of names.
+TEST(RailsOfCrossedCables, Exo2160ArePairedByTheMatrix) {
+  for (const char* backend : {"ring", "mesh"}) {
+    Yard yard("apple-thunderbolt5", 2, 3);
+    yard.fabric().swap(0, 2, 1);
+    yard.matrix(R"([[null, ["rdma_en2", "rdma_en3", "rdma_en4"]],
+                    [["rdma_en4", "rdma_en3", "rdma_en2"], null]])");
+    expect_ok(yard.backend(backend).run(
+        {"operations:float32:100000", "move:0:1:1000000", "move:1:0:100", "barrier"}));
+  }
+}
+
 TEST_P(Rails, OfAMesh) {
   if (GetParam() > 2) GTEST_SKIP() << "a machine has six ports";
   Yard yard("apple-thunderbolt5", 3, GetParam());
