@@ -131,6 +131,7 @@ class Bench {
     exec.ranks = options_.ranks;
     exec.profile = options_.profile;
     exec.cluster_file = options_.cluster_file;
+    exec.cluster = options_.cluster;
     exec.link = options_.link;
     exec.group.backend = options_.backend;
     exec.command = {worker_};

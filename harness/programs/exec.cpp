@@ -163,6 +163,7 @@ class Execution {
 };
 
 Cluster cluster_for(const ExecOptions& options) {
+  if (options.cluster) return *options.cluster;
   if (!options.cluster_file.empty()) {
     Cluster cluster = load_cluster(options.cluster_file);
     if (cluster.ranks < options.ranks) {

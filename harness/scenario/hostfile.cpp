@@ -37,29 +37,10 @@ Host read_host(const Reader& reader, size_t hosts, bool rdma_needed) {
   return host;
 }
 
-}  // namespace
+Reader list_of_hosts(const Reader& whole) { return whole.is_array() ? whole : whole.at("hosts"); }
 
-std::vector<Host> load_hostfile(const std::string& file) {
-  return parse_hostfile(file, read_file(file));
-}
-
-std::vector<Host> parse_hostfile(const std::string& file, const std::string& text) {
-  Json json = parse_json(file, text);
-  Reader whole(file, "", json);
-  bool jaccl = false;
-  if (!whole.is_array()) {
-    whole.object({"backend", "hosts", "envs"});
-    if (whole.has("backend")) {
-      jaccl = whole.at("backend")
-                  .one_of({"jaccl", "jaccl-ring", "ring", "any", "mpi"})
-                  .starts_with("jaccl");
-    }
-  }
-  Reader list = whole.is_array() ? whole : whole.at("hosts");
-  std::vector<Reader> entries = list.elements();
-  if (entries.empty()) list.fail("there are no hosts; add one object per machine");
-  std::vector<Host> hosts;
-  for (const Reader& entry : entries) hosts.push_back(read_host(entry, entries.size(), jaccl));
+// Each host has no device to itself, and both ends of each cable are there.
+void check_rails(const std::vector<Reader>& entries, const std::vector<Host>& hosts) {
   for (size_t i = 0; i < hosts.size(); ++i) {
     for (size_t j = 0; j < hosts[i].rdma.size(); ++j) {
       Reader cell = entries[i].at("rdma").elements()[j];
@@ -73,6 +54,37 @@ std::vector<Host> parse_hostfile(const std::string& file, const std::string& tex
       }
     }
   }
+}
+
+}  // namespace
+
+std::vector<Host> read_hosts(const Reader& whole) {
+  bool jaccl = false;
+  if (!whole.is_array()) {
+    whole.object({"backend", "hosts", "envs"});
+    if (whole.has("backend")) {
+      jaccl = whole.at("backend")
+                  .one_of({"jaccl", "jaccl-ring", "ring", "any", "mpi"})
+                  .starts_with("jaccl");
+    }
+  }
+  Reader list = list_of_hosts(whole);
+  std::vector<Reader> entries = list.elements();
+  if (entries.empty()) list.fail("there are no hosts; add one object per machine");
+  std::vector<Host> hosts;
+  for (const Reader& entry : entries) hosts.push_back(read_host(entry, entries.size(), jaccl));
+  return hosts;
+}
+
+std::vector<Host> load_hostfile(const std::string& file) {
+  return parse_hostfile(file, read_file(file));
+}
+
+std::vector<Host> parse_hostfile(const std::string& file, const std::string& text) {
+  Json json = parse_json(file, text);
+  Reader whole(file, "", json);
+  std::vector<Host> hosts = read_hosts(whole);
+  check_rails(list_of_hosts(whole).elements(), hosts);
   return hosts;
 }
 

@@ -6,6 +6,7 @@
 
 #include "railyard/nearest.h"
 #include "scenario/sections.h"
+#include "topology/cabling.h"
 
 namespace railyard::harness {
 
@@ -18,12 +19,24 @@ std::vector<std::string> read_cell(const Reader& cell) {
   return cell.texts();
 }
 
-struct Plug {
-  int node = -1;
-  std::string device;
-};
-
 }  // namespace
+
+DeviceMatrix read_cells(const Reader& reader) {
+  std::vector<Reader> rows = reader.elements();
+  DeviceMatrix matrix;
+  for (const Reader& row : rows) {
+    std::vector<Reader> cells = row.elements();
+    if (cells.size() != rows.size()) {
+      row.fail(
+          fmt::format("the matrix is not square: this row has {} cells, there are {} rows; "
+                      "write one cell per rank",
+                      cells.size(), rows.size()));
+    }
+    matrix.emplace_back();
+    for (const Reader& cell : cells) matrix.back().push_back(read_cell(cell));
+  }
+  return matrix;
+}
 
 DeviceMatrix read_matrix(const Reader& reader, int ranks,
                          const std::vector<fabric::NodeSpec>* nodes) {
@@ -32,29 +45,19 @@ DeviceMatrix read_matrix(const Reader& reader, int ranks,
     reader.fail(fmt::format("the matrix has {} rows for {} ranks; write one row per rank",
                             rows.size(), ranks));
   }
-  DeviceMatrix matrix;
+  DeviceMatrix matrix = read_cells(reader);
   for (size_t i = 0; i < rows.size(); ++i) {
     std::vector<Reader> cells = rows[i].elements();
-    if (cells.size() != rows.size()) {
-      rows[i].fail(
-          fmt::format("the matrix is not square: this row has {} cells, there are {} rows; "
-                      "write one cell per rank",
-                      cells.size(), rows.size()));
-    }
-    std::vector<std::vector<std::string>> row;
+    if (!matrix[i][i].empty()) cells[i].fail("a rank has no device to itself; write null");
+    if (nodes == nullptr) continue;
+    const std::vector<std::string>& known = (*nodes)[i].devices;
     for (size_t j = 0; j < cells.size(); ++j) {
-      row.push_back(read_cell(cells[j]));
-      if (i == j && !row.back().empty())
-        cells[j].fail("a rank has no device to itself; write null");
-      if (nodes == nullptr) continue;
-      for (const std::string& device : row.back()) {
-        const std::vector<std::string>& known = (*nodes)[i].devices;
+      for (const std::string& device : matrix[i][j]) {
         if (std::find(known.begin(), known.end(), device) != known.end()) continue;
         cells[j].fail(fmt::format("{} has no device '{}'; {}", (*nodes)[i].name, device,
                                   suggest(device, known)));
       }
     }
-    matrix.push_back(std::move(row));
   }
   return matrix;
 }
@@ -71,15 +74,6 @@ DeviceMatrix parse_matrix(const std::string& file, const std::string& text, int 
 DeviceMatrix matrix_of(const fabric::ClusterSpec& spec, int rails) {
   size_t size = spec.nodes.size();
   DeviceMatrix matrix(size, std::vector<std::vector<std::string>>(size));
-  auto plug = [&](const std::string& end) {
-    size_t slash = end.find('/');
-    for (size_t i = 0; slash != std::string::npos && i < size; ++i) {
-      if (spec.nodes[i].name == end.substr(0, slash)) {
-        return Plug{static_cast<int>(i), end.substr(slash + 1)};
-      }
-    }
-    return Plug{};
-  };
   auto join = [&](const Plug& a, const Plug& b) {
     if (a.node < 0 || b.node < 0 || a.node == b.node) return;
     auto& there = matrix[static_cast<size_t>(a.node)][static_cast<size_t>(b.node)];
@@ -92,7 +86,7 @@ DeviceMatrix matrix_of(const fabric::ClusterSpec& spec, int rails) {
 
   std::map<std::string, std::map<int, std::vector<Plug>>> switched;
   for (const fabric::CableSpec& cable : spec.cables) {
-    Plug a = plug(cable.ends[0]), b = plug(cable.ends[1]);
+    Plug a = plug_of(spec, cable.ends[0]), b = plug_of(spec, cable.ends[1]);
     join(a, b);
     if (a.node >= 0 && b.node < 0) switched[cable.ends[1]][a.node].push_back(a);
     if (b.node >= 0 && a.node < 0) switched[cable.ends[0]][b.node].push_back(b);

@@ -18,6 +18,11 @@ Expectation read_expectation(const Reader& reader, int ranks, std::vector<FaultP
 DeviceMatrix read_matrix(const Reader& reader, int ranks,
                          const std::vector<fabric::NodeSpec>* nodes = nullptr);
 
+// The cells of a device matrix, which is square; whether they make sense together is not checked.
+DeviceMatrix read_cells(const Reader& reader);
+// A hostfile's hosts likewise.
+std::vector<Host> read_hosts(const Reader& reader);
+
 // A path written in `file`, which is relative to that file's directory.
 std::string beside(const std::string& file, const std::string& path);
 

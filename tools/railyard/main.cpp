@@ -13,6 +13,7 @@
 #include "railyard/scenario.h"
 #include "railyard/verdict.h"
 #include "run.h"
+#include "topology.h"
 
 namespace railyard::cli {
 
@@ -187,6 +188,9 @@ int dispatch(int argc, char** argv) {
   bench_app->add_option("--rounds", bench_options.rounds, "How many turns")
       ->check(CLI::Range(1, 100));
 
+  TopologyCommand topology_command;
+  add_topology(app, topology_command);
+
   std::vector<std::string> list_paths;
   CLI::App* list_app = app.add_subcommand("list", "List scenarios with their expected verdicts");
   list_app->add_option("paths", list_paths, "Scenario files and directories of them");
@@ -229,13 +233,17 @@ int dispatch(int argc, char** argv) {
   bench_options.interrupt = &interrupted;
 
   // Before there are threads and fabrics.
-  if (*run_app || *audit_app || *exec_app || *bench_app || *doctor_app) Guard::start();
+  if (*run_app || *audit_app || *exec_app || *bench_app || *doctor_app ||
+      topology_command.runs_ranks) {
+    Guard::start();
+  }
   listen_to_signals();
   if (*run_app) return run(run_command);
   if (*merge_app) return merge(merge_command);
   if (*audit_app) return audit(audit_command);
   if (*exec_app) return exec_program(exec_options);
   if (*bench_app) return bench(bench_options);
+  if (topology_command.action) return topology_command.action();
   if (*list_app) return list(list_paths);
   if (*explain_app) return explain(verdict);
   if (*schema_app) fmt::print("{}", schema == "report" ? report_schema() : scenario_schema());

@@ -72,17 +72,17 @@ void Outputs::check() const {
   }
 }
 
+void Outputs::write_text(const std::string& file, const std::string& text) {
+  if (file != "-") return write_file(file, text);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
 void Outputs::write(const Reports& reports, const harness::Suite& suite) const {
   std::string failure;
   for (const Output& output : outputs_) {
-    std::string text = output.text(reports, suite);
-    if (output.file == "-") {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-      continue;
-    }
     try {
-      write_file(output.file, text);
+      write_text(output.file, output.text(reports, suite));
     } catch (const std::runtime_error& error) {
       if (failure.empty()) failure = error.what();
     }

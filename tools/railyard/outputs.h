@@ -28,6 +28,9 @@ class Outputs {
   // A file that cannot be written must be known before anything starts. Throws InputError.
   void check() const;
 
+  // One file, or "-"; throws std::runtime_error. A file is whole or as it was before.
+  static void write_text(const std::string& file, const std::string& text);
+
   // Writes all, also when one fails; throws std::runtime_error naming the first that did. A file is
   // whole or, if it could not be written, as it was before.
   void write(const Reports& reports, const harness::Suite& suite) const;

@@ -6,14 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "railyard/scenario.h"
+
 namespace railyard::harness {
 
 struct BenchOptions {
   std::string operation = "all_sum";
   int ranks = 2;
   std::string profile = "permissive";
-  std::string cluster_file;  // instead of the profile's default cluster
-  std::string link;          // see parse_link(); empty: as the cluster says
+  std::string cluster_file;        // instead of the profile's default cluster
+  std::optional<Cluster> cluster;  // instead of either
+  std::string link;                // see parse_link(); empty: as the cluster says
   std::string backend = "any";
   std::string dtype = "float32";
   std::string least = "4B", most = "64MiB";  // sizes; see parse_bytes()

@@ -16,9 +16,10 @@ struct ExecOptions {
   // gives number r is on node r modulo `ranks`.
   bool launcher = false;
   std::string profile = "permissive";
-  std::string cluster_file;  // instead of the profile's default cluster
-  std::string link;          // see parse_link(); empty: as the cluster says
-  GroupPlan group;           // of programs that make one: which backend
+  std::string cluster_file;        // instead of the profile's default cluster
+  std::optional<Cluster> cluster;  // instead of either
+  std::string link;                // see parse_link(); empty: as the cluster says
+  GroupPlan group;                 // of programs that make one: which backend
   std::vector<std::string> command;
   // Takes the lines of the ranks' standard output instead of the terminal.
   std::function<void(const std::string& line)> listener;
