@@ -76,6 +76,11 @@ Json parse_json(const std::string& file, const std::string& text) {
   } catch (const Json::parse_error& error) {
     throw InputError(fmt::format("{}:{}", file, line_and_column(text, error.byte)), "",
                      fmt::format("not JSON: {}", reason(error.what())));
+  } catch (const Json::out_of_range& error) {
+    std::string what = error.what();  // "[json...] number overflow parsing '1e999'"
+    throw InputError(file, "",
+                     fmt::format("{} is larger than any number may be; write a smaller one",
+                                 what.substr(what.find('\''))));
   }
   if (!twice.empty()) {
     throw InputError(file, "",

@@ -29,11 +29,11 @@ class Drawing {
  public:
   Drawing() : text_("graph cluster {\n") {
     text_ +=
-        "  graph [layout=circo, mindist=1.6, splines=true, fontname=\"Helvetica\", "
+        "  graph [layout=circo, mindist=2.4, splines=true, fontname=\"Helvetica\", "
         "outputorder=\"edgesfirst\"];\n"
         "  node [shape=box, style=\"rounded,filled\", fillcolor=\"#f4f4f4\", "
         "fontname=\"Helvetica\"];\n"
-        "  edge [penwidth=2, fontname=\"Helvetica\", fontsize=10, labeldistance=2.2];\n";
+        "  edge [penwidth=2, fontname=\"Helvetica\", fontsize=10, labeldistance=2.8];\n";
   }
 
   void host(const std::string& name) { text_ += fmt::format("  {};\n", quoted(name)); }
@@ -44,9 +44,11 @@ class Drawing {
   // A line from one device to another; an empty device has no label.
   void line(const std::string& a, const std::string& a_device, const std::string& b,
             const std::string& b_device, const std::string& label, size_t rail, bool wrong) {
-    text_ += fmt::format("  {} -- {} [taillabel={}, headlabel={}, label={}, color=\"{}\"{}];\n",
-                         quoted(a), quoted(b), quoted(a_device), quoted(b_device), quoted(label),
-                         colour(rail), wrong ? ", style=dashed" : "");
+    text_ += fmt::format(
+        "  {} -- {} [taillabel={}, headlabel={}, label={}, color=\"{}\", "
+        "labelfontcolor=\"{}\"{}];\n",
+        quoted(a), quoted(b), quoted(a_device), quoted(b_device), quoted(label), colour(rail),
+        colour(rail), wrong ? ", style=dashed" : "");
   }
 
   std::string end() const { return text_ + "}\n"; }

@@ -62,6 +62,9 @@ JsonSource read_json(const std::string& path_or_text, const std::string& kind) {
     throw ConfigurationError(
         file, line_and_column(text, error.byte),
         "is not JSON from here on; look for a missing bracket, quote or comma");
+  } catch (const nlohmann::json::out_of_range&) {
+    throw ConfigurationError(file, "",
+                             "has a number that is larger than any may be; write a smaller one");
   }
 }
 

@@ -143,7 +143,7 @@ void read_link(Reader link, Profile& profile) {
 json parse(const std::string& text, const std::string& place) {
   try {
     return json::parse(text);
-  } catch (const json::parse_error& error) {
+  } catch (const json::exception& error) {  // no JSON, or a number larger than any may be
     throw Error(fmt::format("{}: {}", place, error.what()));
   }
 }

@@ -116,6 +116,11 @@ TEST(ScenarioError, NotJson) {
             "bad.json: the key 'summary' is given twice in one object; keep one");
 }
 
+TEST(ScenarioError, NumberThatIsTooLarge) {
+  EXPECT_EQ(answer(R"({"summary": 1e999})"),
+            "bad.json: '1e999' is larger than any number may be; write a smaller one");
+}
+
 TEST(ScenarioError, FileThatIsNotThere) {
   try {
     load_scenario("/nowhere/x.json");

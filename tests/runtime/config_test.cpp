@@ -54,6 +54,12 @@ TEST(DeviceMatrix, NotJson) {
                 "quote or comma");
 }
 
+TEST(DeviceMatrix, NumberThatIsTooLarge) {
+  TemporaryFile file("[[1e999]]");
+  EXPECT_EQ(error_of(file.path()),
+            file.path() + ": has a number that is larger than any may be; write a smaller one");
+}
+
 TEST(DeviceMatrix, NotAnArray) {
   TemporaryFile file("7");
   EXPECT_EQ(
