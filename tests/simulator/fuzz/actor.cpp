@@ -13,72 +13,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actor_parts.h"
 #include "wire.h"
 
 namespace railyard::fuzz {
 namespace {
-
-constexpr size_t kArenaBytes = size_t{96} << 20;
-constexpr uint8_t kUntouched = 0xee;
-constexpr size_t kMargin = 64;  // watched bytes behind each piece
-
-uint8_t* map_memory(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::runtime_error("mmap");
-  return static_cast<uint8_t*>(memory);
-}
-
-template <typename T>
-T* need(T* made, const char* what) {
-  if (!made) throw std::runtime_error(std::string(what) + ": " + strerror(errno));
-  return made;
-}
-
-// An open device: two protection domains, and the arena that requests take their pieces from.
-struct Device {
-  ibv_context* context;
-  ibv_pd* domain;
-  ibv_pd* foreign;
-  ibv_cq* queue;  // of all who have none of their own
-  uint32_t keys[kKeys];
-
-  Device(int index, uint8_t* arena) {
-    int count = 0;
-    ibv_device** list = need(ibv_get_device_list(&count), "ibv_get_device_list");
-    if (index >= count) throw std::runtime_error("no such device");
-    context = need(ibv_open_device(list[index]), "ibv_open_device");
-    ibv_free_device_list(list);
-    domain = need(ibv_alloc_pd(context), "ibv_alloc_pd");
-    foreign = need(ibv_alloc_pd(context), "ibv_alloc_pd");
-    queue = need(ibv_create_cq(context, 4096, nullptr, nullptr, 0), "ibv_create_cq");
-    auto key = [&](ibv_pd* of, int access) {
-      return need(ibv_reg_mr(of, arena, kArenaBytes, access), "ibv_reg_mr");
-    };
-    keys[int(Key::good)] = keys[int(Key::outside)] = key(domain, IBV_ACCESS_LOCAL_WRITE)->lkey;
-    keys[int(Key::read_only)] = key(domain, 0)->lkey;
-    keys[int(Key::foreign)] = key(foreign, IBV_ACCESS_LOCAL_WRITE)->lkey;
-    ibv_mr* gone = key(domain, IBV_ACCESS_LOCAL_WRITE);
-    keys[int(Key::stale)] = gone->lkey;
-    ibv_dereg_mr(gone);
-  }
-};
-
-struct Slot {
-  Device* device = nullptr;
-  ibv_qp* pair = nullptr;
-  ibv_cq* queue = nullptr;
-  EndPlan end{};
-  uint8_t* window = nullptr;
-  uint32_t keys[kKeys] = {};
-};
-
-// The pieces of a request until it is completed.
-struct Posted {
-  uint8_t* at[kMostPieces];
-  uint32_t bytes[kMostPieces];
-  uint32_t pieces;
-  bool filled;  // by the completion: a receive, a read, an atomic operation
-};
 
 class Actor {
  public:
@@ -95,7 +34,7 @@ class Actor {
         reply.result = connect(command, slot);
         break;
       case Ask::send:
-        reply.result = send(command, slot);
+        send(command, slot, reply);
         break;
       case Ask::receive:
         reply.result = receive(command, slot);
@@ -215,28 +154,32 @@ class Actor {
   }
 
   // Takes a request's pieces from the arena; false when it is used up.
-  bool pieces_for(const Command& command, Slot& slot, ibv_sge* list, Posted& posted) {
-    posted.pieces = command.step.pieces;
+  bool pieces_for(const Step& step, bool inlined, Slot& slot, ibv_sge* list, Posted& posted) {
+    posted.pieces = step.pieces;
     for (uint32_t i = 0; i < posted.pieces; ++i) {
-      uint32_t bytes = command.step.sizes[i];
+      uint32_t bytes = step.sizes[i];
       if (used_ + bytes + kMargin > kArenaBytes) return false;
       posted.at[i] = arena_ + used_;
       posted.bytes[i] = bytes;
       used_ += bytes + kMargin;
       list[i] = {reinterpret_cast<uint64_t>(posted.at[i]), bytes,
-                 slot.device->keys[int(command.step.local)]};
+                 slot.device->keys[int(step.local)]};
       // Inline data is read by the library itself: its address must be one.
-      bool inlined = command.ask == Ask::send && command.step.inlined;
-      if (command.step.local == Key::outside && !inlined) list[i].addr += kArenaBytes;
+      if (step.local == Key::outside && !inlined) list[i].addr += kArenaBytes;
     }
     return true;
   }
 
-  int send(const Command& command, Slot& slot) {
-    const Step& step = command.step;
-    ibv_sge list[kMostPieces];
+  // A send of a list, before it is posted.
+  struct Prepared {
+    ibv_send_wr request{};
+    ibv_sge pieces[kMostPieces];
     Posted posted{};
-    if (!pieces_for(command, slot, list, posted)) return ENOBUFS;
+  };
+
+  bool prepare(const Command& command, const Step& step, uint64_t id, Slot& slot, Prepared& out) {
+    if (!pieces_for(step, step.inlined, slot, out.pieces, out.posted)) return false;
+    Posted& posted = out.posted;
     bool atomic =
         step.opcode == IBV_WR_ATOMIC_CMP_AND_SWP || step.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
     posted.filled = atomic || step.opcode == IBV_WR_RDMA_READ;
@@ -247,9 +190,9 @@ class Actor {
         posted.at[i][at] = posted.filled || !inside ? kUntouched : pattern(step.seed, place++);
       }
     }
-    ibv_send_wr wanted{}, *bad = nullptr;
-    wanted.wr_id = command.id;
-    wanted.sg_list = list;
+    ibv_send_wr& wanted = out.request;
+    wanted.wr_id = id;
+    wanted.sg_list = out.pieces;
     wanted.num_sge = static_cast<int>(posted.pieces);
     wanted.opcode = step.opcode;
     if (step.signaled) wanted.send_flags |= IBV_SEND_SIGNALED;
@@ -261,19 +204,43 @@ class Actor {
     } else {
       wanted.wr.rdma = {command.remote_address, command.remote_key};
     }
-    int result = ibv_post_send(slot.pair, &wanted, &bad);
-    if (result != 0 && bad != &wanted) return -1;
-    if (result == 0) posted_[command.id] = posted;
-    if (step.inlined) {  // the data has been taken: the memory is the program's again
-      for (uint32_t i = 0; i < posted.pieces; ++i) memset(posted.at[i], 0x55, posted.bytes[i]);
+    return true;
+  }
+
+  // Posts a list at once; says how many of it were taken, and why the next was not.
+  void send(const Command& command, Slot& slot, Reply& reply) {
+    Prepared list[kMostOfAList];
+    uint32_t count = command.step.list;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!prepare(command, element(command.step, i), command.id + i, slot, list[i])) {
+        reply.result = ENOBUFS;
+        return;
+      }
+      if (i > 0) list[i - 1].request.next = &list[i].request;
     }
-    return result;
+    ibv_send_wr* bad = nullptr;
+    reply.result = ibv_post_send(slot.pair, &list[0].request, &bad);
+    reply.count = static_cast<int>(count);
+    for (uint32_t i = 0; reply.result != 0 && i < count; ++i) {
+      if (bad == &list[i].request) reply.count = static_cast<int>(i);
+    }
+    if (reply.result != 0 && reply.count == static_cast<int>(count))
+      reply.result = -1;  // it names none of them
+    for (int i = 0; i < reply.count; ++i)
+      posted_[command.id + static_cast<uint64_t>(i)] = list[i].posted;
+    if (!command.step.inlined) return;
+    for (uint32_t i = 0; i < count;
+         ++i) {  // the data has been taken: the memory is the program's again
+      const Posted& posted = list[i].posted;
+      for (uint32_t piece = 0; piece < posted.pieces; ++piece)
+        memset(posted.at[piece], 0x55, posted.bytes[piece]);
+    }
   }
 
   int receive(const Command& command, Slot& slot) {
     ibv_sge list[kMostPieces];
     Posted posted{};
-    if (!pieces_for(command, slot, list, posted)) return ENOBUFS;
+    if (!pieces_for(command.step, false, slot, list, posted)) return ENOBUFS;
     posted.filled = true;
     for (uint32_t i = 0; i < posted.pieces; ++i)
       memset(posted.at[i], kUntouched, posted.bytes[i] + kMargin);

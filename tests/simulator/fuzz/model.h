@@ -52,6 +52,10 @@ class Model {
   void failed(int connection, int side, int result);
   void reset(int connection, int side, int result);
   void destroyed(int connection, int side, int result);
+  // One more cable (or one fewer) between the ends is unplugged.
+  void cut(int connection);
+  void mended(int connection);
+  bool whole(int connection) const { return links_[size_t(connection)].cuts == 0; }
   void saw_state(int connection, int side, ibv_qp_state state) const;
   void saw_completion(const Completion& completion);
   void saw_window(int connection, int side, uint64_t digest) const;
@@ -66,7 +70,7 @@ class Model {
   // How often each rule was met: what a run has reached.
   struct Marks {
     uint64_t sends = 0, receives = 0, refused = 0, delivered = 0, dropped = 0, writes = 0,
-             reads = 0, atomics = 0, errors = 0, flushed = 0, loosened = 0;
+             reads = 0, atomics = 0, errors = 0, flushed = 0, loosened = 0, cuts = 0;
   };
   const Marks& marks() const { return marks_; }
 
@@ -99,11 +103,12 @@ class Model {
   struct End {
     bool exists = false;
     ibv_qp_state state = IBV_QPS_RESET;
-    bool sure = true;     // its error is not only decided but known to it
-    bool broken = false;  // a completion in error was seen on the send side
-    bool failing = false;     // a request is posted that cannot but fail
-    bool revived = false;     // taken from SQE to RTS while nobody could tell whether it was in SQE
-    uint32_t silent_units = 0;  // of unsignaled requests that are done, and that no later completion has freed
+    bool sure = true;      // its error is not only decided but known to it
+    bool broken = false;   // a completion in error was seen on the send side
+    bool failing = false;  // a request is posted that cannot but fail
+    bool revived = false;  // taken from SQE to RTS while nobody could tell whether it was in SQE
+    uint32_t silent_units =
+        0;  // of unsignaled requests that are done, and that no later completion has freed
     // Whether requests are flushed that are posted now.
     bool flushes() const { return state == IBV_QPS_ERR || state == IBV_QPS_SQE; }
     bool receives_messages() const { return state == IBV_QPS_RTS || state == IBV_QPS_SQE; }
@@ -120,6 +125,7 @@ class Model {
     ibv_qp_type type;
     End ends[2];
     bool linked = false;
+    int cuts = 0;  // cables between the ends that are unplugged
     bool loose = false;
     bool settling = false;  // a break is decided that both ends need not know of yet
     int breaker = 0;        // whose request broke it

@@ -25,7 +25,8 @@ void Model::break_end(Link& link, int side) {
   advance(link, 1 - side);
 }
 
-// InfiniBand specification, 10.3.1: a local error in a request of an unreliable service stops its sends alone.
+// InfiniBand specification, 10.3.1: a local error in a request of an unreliable service stops its
+// sends alone.
 void Model::stop_sends(Link& link, int side) {
   End& own = link.ends[side];
   own.state = IBV_QPS_SQE;
@@ -109,7 +110,7 @@ bool Model::decide(Link& link, int side, Send& send) {
     reliable ? tear(link, side, true, false) : stop_sends(link, side);
     return true;
   }
-  if (!link.linked || !target.receives_messages()) {
+  if (!link.linked || link.cuts != 0 || !target.receives_messages()) {
     if (reliable) {
       conclude(own, send, IBV_WC_RETRY_EXC_ERR);
       tear(link, side, true, false);

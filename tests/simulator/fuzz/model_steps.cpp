@@ -50,7 +50,8 @@ void Model::posted_send(const Step& step, uint64_t id, int result) {
   if (step.pieces > own.info.granted.max_send_sge) wrong(EINVAL);
   if (step.inlined && (answered(step.opcode) || bytes > own.info.granted.max_inline_data))
     wrong(EINVAL);
-  // InfiniBand specification 10.8.5: a place is free when its completion, or that of a later request, is read.
+  // InfiniBand specification 10.8.5: a place is free when its completion, or that of a later
+  // request, is read.
   uint32_t held = own.silent_units + units;
   for (const Send& send : own.sends) held += send.units;
   if (held > own.info.granted.max_send_wr) wrong(ENOMEM);
@@ -113,7 +114,8 @@ void Model::posted_receive(const Step& step, uint64_t id, int result) {
   advance(link, 1 - step.side);
 }
 
-// ibv_modify_qp(3): from RTS and SQE to RTS nothing is required; all other moves need more than the state.
+// ibv_modify_qp(3): from RTS and SQE to RTS nothing is required; all other moves need more than the
+// state.
 void Model::misstepped(const Step& step, int result) {
   Link& link = links_[size_t(step.connection)];
   End& own = link.ends[step.side];
@@ -159,10 +161,27 @@ void Model::destroyed(int connection, int side, int result) {
   if (!link.loose) advance(link, 1 - side);
 }
 
+void Model::cut(int connection) {
+  Link& link = links_[size_t(connection)];
+  ++marks_.cuts;
+  ++link.cuts;
+  // What waits for a receive at the other end may have got there or not.
+  for (const End& own : link.ends) link.loose = link.loose || own.next_send < own.sends.size();
+}
+
+void Model::mended(int connection) {
+  Link& link = links_[size_t(connection)];
+  --link.cuts;
+  for (const End& own : link.ends) {
+    for (const Send& send : own.sends) link.loose = link.loose || send.limbo;
+  }
+}
+
 void Model::saw_state(int connection, int side, ibv_qp_state state) const {
   const Link& link = links_[size_t(connection)];
   ibv_qp_state expected = link.ends[side].state;
-  bool unsure = (link.settling || link.loose) && (state == IBV_QPS_RTS || state == IBV_QPS_SQE || state == IBV_QPS_ERR);
+  bool unsure = (link.settling || link.loose) &&
+                (state == IBV_QPS_RTS || state == IBV_QPS_SQE || state == IBV_QPS_ERR);
   if (state == expected || (unsure && expected != IBV_QPS_RESET)) return;
   throw Violation(
       fmt::format("the queue pair is in state {}, expected {}", int(state), int(expected)));

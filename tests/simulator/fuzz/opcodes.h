@@ -22,6 +22,8 @@ inline bool has_immediate(ibv_wr_opcode opcode) {
 }
 
 // The word that stands for a status in a report.
-inline const char* text(uint32_t status) { return ibv_wc_status_str(static_cast<ibv_wc_status>(status)); }
+inline const char* text(uint32_t status) {
+  return ibv_wc_status_str(static_cast<ibv_wc_status>(status));
+}
 
 }  // namespace railyard::fuzz

@@ -55,7 +55,9 @@ Act draw_act(Dice& dice) {
   if (at < 908) return Act::fail;
   if (at < 914) return Act::reset;
   if (at < 922) return Act::destroy;
-  return at < 960 ? Act::reconnect : Act::settle;
+  if (at < 925) return Act::unplug;
+  if (at < 935) return Act::plug;
+  return at < 970 ? Act::reconnect : Act::settle;
 }
 
 Key draw_key(Dice& dice) {
@@ -82,6 +84,8 @@ Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules)
   step.connection = static_cast<int>(dice.below(connections));
   step.side = static_cast<int>(dice.below(2));
   step.opcode = dice.one_of(kOpcodes);
+  step.list = dice.chance(80) ? 1 : 2 + dice.below(kMostOfAList - 1);
+  step.bad = step.list > 1 && dice.chance(25) ? static_cast<int>(dice.below(step.list)) : -1;
   step.pieces = dice.chance(70) ? 1 : dice.below(kMostPieces + 1);
   for (uint32_t& size : step.sizes) size = draw_size(dice);
   step.local = draw_key(dice);
@@ -120,8 +124,9 @@ Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules)
 }
 
 const char* text(Act act) {
-  static constexpr const char* kTexts[] = {"send", "receive", "poll",    "query",     "misstep",
-                                           "fail", "reset",   "destroy", "reconnect", "settle"};
+  static constexpr const char* kTexts[] = {"send",      "receive", "poll",   "query",
+                                           "misstep",   "fail",    "reset",  "destroy",
+                                           "reconnect", "settle",  "unplug", "plug"};
   return kTexts[static_cast<int>(act)];
 }
 
@@ -162,6 +167,17 @@ uint32_t Step::bytes() const {
   uint32_t sum = 0;
   for (uint32_t i = 0; i < pieces; ++i) sum += sizes[i];
   return sum;
+}
+
+Step element(const Step& step, uint32_t i) {
+  Step out = step;
+  out.seed += i * 0x9e3779b97f4a7c15;
+  out.immediate += i;
+  if (static_cast<int>(i) == step.bad) {
+    out.opcode = IBV_WR_RDMA_READ;  // inline, which it cannot be
+    out.inlined = true;
+  }
+  return out;
 }
 
 Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
@@ -218,6 +234,8 @@ std::string describe(const Step& step, const Plan& plan) {
       out += fmt::format(", to window+{} key {}", step.offset, text(step.remote));
     }
     if (step.inlined) out += ", inline";
+    if (step.list > 1) out += fmt::format(", a list of {}", step.list);
+    if (step.bad >= 0) out += fmt::format(", of which {} is wrong", step.bad);
     if (step.signaled) out += ", signaled";
   }
   if (step.act == Act::misstep)

@@ -36,6 +36,8 @@ enum class Act : uint8_t {
   destroy,    // of a queue pair; the next reconnect makes a new one
   reconnect,  // both ends anew, from RESET to RTS
   settle,     // waits for all that must come, and compares memory
+  unplug,     // the cable of one end
+  plug,
 };
 
 struct Step {
@@ -44,6 +46,8 @@ struct Step {
   int connection;
   int side;  // 0 or 1: which of the connection's ends
   ibv_wr_opcode opcode;
+  uint32_t list;  // how many sends are posted at once
+  int bad;        // which of them cannot be posted; -1: none
   uint32_t pieces;
   uint32_t sizes[kMostPieces];
   Key local, remote;
@@ -56,6 +60,11 @@ struct Step {
 
   uint32_t bytes() const;
 };
+
+inline constexpr uint32_t kMostOfAList = 4;
+
+// The i-th of a list of sends.
+Step element(const Step& step, uint32_t i);
 
 struct EndPlan {
   int rank;

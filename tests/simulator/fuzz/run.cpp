@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <set>
 
 #include "actor.h"
 #include "railyard/fabric.h"
@@ -22,8 +23,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Longer than anything takes on a machine that does much else.
-constexpr std::chrono::seconds kPatience{8};
-constexpr timeval kAnswerWithin{20, 0};
+constexpr std::chrono::seconds kPatience{40};
+constexpr timeval kAnswerWithin{60, 0};
 
 // The devices of a cluster, by what they lead to.
 class Wiring {
@@ -40,6 +41,22 @@ class Wiring {
       }
     }
     return 0;  // all are on one switch
+  }
+
+  // The cable by which a node reaches another: the one between them, or its own to the switch.
+  int cable(int node, int other) const {
+    for (size_t i = 0; i < seen_.cables.size(); ++i) {
+      int nodes[2] = {-1, -1};
+      for (int end : {0, 1}) {
+        if (seen_.cables[i].ports[end] >= 0)
+          nodes[end] = node_of(device_of(seen_.cables[i].ports[end]));
+      }
+      bool between =
+          (nodes[0] == node && nodes[1] == other) || (nodes[1] == node && nodes[0] == other);
+      bool to_switch = (nodes[0] == node && nodes[1] < 0) || (nodes[1] == node && nodes[0] < 0);
+      if (between || to_switch) return static_cast<int>(i);
+    }
+    throw std::logic_error("a node without a cable");
   }
 
  private:
@@ -143,8 +160,7 @@ class Run {
 
   void take(const Step& step) {
     int connection = step.connection, side = step.side;
-    bool works_on_pair =
-        step.act != Act::poll && step.act != Act::reconnect && step.act != Act::settle;
+    bool works_on_pair = step.act <= Act::destroy && step.act != Act::poll;
     if (works_on_pair && !model_.exists(connection, side)) return;
     switch (step.act) {
       case Act::send:
@@ -175,8 +191,14 @@ class Run {
         model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
         break;
       case Act::reconnect:
+        if (!model_.whole(connection)) break;  // its moves would find no way
         before_breaking(step);
         reconnect(connection);
+        break;
+      case Act::unplug:
+      case Act::plug:
+        turn(wiring_.cable(rank_of(connection, side), rank_of(connection, 1 - side)),
+             step.act == Act::plug);
         break;
       case Act::settle:
         for (int i = 0; i < connections(); ++i) settle(i, true);
@@ -238,12 +260,36 @@ class Run {
     await_or_race(step);
     Command out = command(step.connection, step.side, Ask::send);
     out.step = step;
-    out.id = ++last_id_;
+    out.id = last_id_ + 1;
+    last_id_ += step.list;
     const EndInfo& peer = windows_[size_t(step.connection)][1 - step.side];
     out.remote_address =
         peer.window + step.offset + (step.remote == Key::outside ? kWindowBytes : 0);
     out.remote_key = peer.keys[int(step.remote)];
-    model_.posted_send(step, out.id, ask(step.connection, step.side, out).result);
+    Reply reply = ask(step.connection, step.side, out);
+    auto taken = static_cast<uint32_t>(reply.count);
+    for (uint32_t i = 0; i < taken; ++i) model_.posted_send(element(step, i), out.id + i, 0);
+    if (reply.result != 0) model_.posted_send(element(step, taken), out.id + taken, reply.result);
+  }
+
+  // Plugs a cable in, or pulls it.
+  void turn(int cable, bool plug) {
+    if (plug == !unplugged_.contains(cable)) return;
+    std::vector<int> led;
+    for (int i = 0; i < connections(); ++i) {
+      int left = rank_of(i, 0), right = rank_of(i, 1);
+      if (wiring_.cable(left, right) == cable || wiring_.cable(right, left) == cable)
+        led.push_back(i);
+    }
+    for (int i : led) settle(i, false);
+    if (plug) {
+      unplugged_.erase(cable);
+      fabric_.plug(cable);
+    } else {
+      unplugged_.insert(cable);
+      fabric_.unplug(cable);
+    }
+    for (int i : led) plug ? model_.mended(i) : model_.cut(i);
   }
 
   void await_or_race(const Step& step) {
@@ -337,6 +383,7 @@ class Run {
     EndInfo& operator[](int side) { return ends[side]; }
   };
   std::vector<Ends> windows_;
+  std::set<int> unplugged_;
   uint64_t last_id_ = 0;
 };
 

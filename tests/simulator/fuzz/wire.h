@@ -62,7 +62,7 @@ struct Reply {
   ibv_qp_state state;
   uint64_t digest;
   EndInfo info;
-  int count;
+  int count;  // of completions, or of the sends of a list that were taken
   Completion completions[kMost];
 };
 
