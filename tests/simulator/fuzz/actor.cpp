@@ -37,7 +37,7 @@ class Actor {
         send(command, slot, reply);
         break;
       case Ask::receive:
-        reply.result = receive(command, slot);
+        receive(command, slot, reply);
         break;
       case Ask::poll:
         poll(reply);
@@ -50,6 +50,12 @@ class Actor {
         break;
       case Ask::destroy:
         reply.result = destroy(slot);
+        break;
+      case Ask::rereg:
+        reply.result = ibv_rereg_mr(slot.region, IBV_REREG_MR_CHANGE_ACCESS, nullptr, nullptr, 0,
+                                    command.step.writable ? kAllAccess : IBV_ACCESS_REMOTE_READ);
+        slot.keys[int(Key::good)] = slot.keys[int(Key::outside)] = slot.region->rkey;
+        memcpy(reply.info.keys, slot.keys, sizeof slot.keys);
         break;
       case Ask::fill:
         for (uint32_t i = 0; i < kWindowBytes; ++i) slot.window[i] = pattern(command.seed, i);
@@ -75,10 +81,10 @@ class Actor {
     slot.device = &own;
     slot.end = command.end;
     if (!slot.queue && command.end.own_queue) {
-      slot.queue = need(ibv_create_cq(own.context, 4096, nullptr, nullptr, 0), "ibv_create_cq");
+      slot.queue = std::make_unique<Queue>(own.context, command.end.channel);
     }
     if (!slot.window) make_window(slot, own);
-    ibv_cq* queue = slot.queue ? slot.queue : own.queue;
+    ibv_cq* queue = (slot.queue ? slot.queue : own.queue)->get();
     ibv_device_attr device_attributes{};
     ibv_query_device(own.context, &device_attributes);
     uint32_t pieces =
@@ -89,7 +95,19 @@ class Actor {
     wanted.sq_sig_all = command.end.signal_all;
     wanted.cap = {command.end.sends, command.end.receives, pieces, pieces,
                   command.end.inline_bytes};
+    if (command.end.shared) {
+      if (slot.shared && ibv_destroy_srq(slot.shared) != 0)
+        throw std::runtime_error("ibv_destroy_srq");
+      ibv_srq_init_attr queue_wanted{nullptr, {command.end.receives, pieces, 0}};
+      wanted.srq = slot.shared = need(ibv_create_srq(own.domain, &queue_wanted), "ibv_create_srq");
+    }
     slot.pair = need(ibv_create_qp(own.domain, &wanted), "ibv_create_qp");
+    if (slot.shared) {
+      ibv_srq_attr granted{};
+      ibv_query_srq(slot.shared, &granted);
+      wanted.cap.max_recv_wr = granted.max_wr;
+      wanted.cap.max_recv_sge = granted.max_sge;
+    }
     ibv_port_attr port{};
     ibv_query_port(own.context, 1, &port);
     EndInfo& info = reply.info;
@@ -104,18 +122,17 @@ class Actor {
   // A device without one-sided operations registers none of these.
   static void make_window(Slot& slot, Device& own) {
     slot.window = map_memory(kWindowBytes);
-    constexpr int kAll = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ |
-                         IBV_ACCESS_REMOTE_ATOMIC;
     auto key = [&](Key which, ibv_pd* of, int access) {
       ibv_mr* region = ibv_reg_mr(of, slot.window, kWindowBytes, access);
       if (region) slot.keys[int(which)] = region->rkey;
       return region;
     };
-    key(Key::good, own.domain, kAll);
+    slot.region = key(Key::good, own.domain, kAllAccess);
     slot.keys[int(Key::outside)] = slot.keys[int(Key::good)];
     key(Key::read_only, own.domain, IBV_ACCESS_REMOTE_READ);
-    key(Key::foreign, own.foreign, kAll);
-    if (ibv_mr* gone = key(Key::stale, own.domain, kAll)) ibv_dereg_mr(gone);
+    key(Key::foreign, own.foreign, kAllAccess);
+    if (ibv_mr* gone = key(Key::stale, own.domain, kAllAccess)) ibv_dereg_mr(gone);
+    if (slot.region) slot.keys[int(Key::bound)] = bind_window(own, slot.window);
   }
 
   static int connect(const Command& command, Slot& slot) {
@@ -237,32 +254,46 @@ class Actor {
     }
   }
 
-  int receive(const Command& command, Slot& slot) {
-    ibv_sge list[kMostPieces];
-    Posted posted{};
-    if (!pieces_for(command.step, false, slot, list, posted)) return ENOBUFS;
-    posted.filled = true;
-    for (uint32_t i = 0; i < posted.pieces; ++i)
-      memset(posted.at[i], kUntouched, posted.bytes[i] + kMargin);
-    ibv_recv_wr wanted{}, *bad = nullptr;
-    wanted.wr_id = command.id;
-    wanted.sg_list = list;
-    wanted.num_sge = static_cast<int>(posted.pieces);
-    int result = ibv_post_recv(slot.pair, &wanted, &bad);
-    if (result != 0 && bad != &wanted) return -1;
-    if (result == 0) posted_[command.id] = posted;
-    return result;
+  void receive(const Command& command, Slot& slot, Reply& reply) {
+    ibv_sge pieces[kMostOfAList][kMostPieces];
+    ibv_recv_wr list[kMostOfAList] = {}, *bad = nullptr;
+    Posted posted[kMostOfAList] = {};
+    uint32_t count = command.step.list;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!pieces_for(command.step, false, slot, pieces[i], posted[i])) {
+        reply.result = ENOBUFS;
+        return;
+      }
+      posted[i].filled = true;
+      for (uint32_t piece = 0; piece < posted[i].pieces; ++piece)
+        memset(posted[i].at[piece], kUntouched, posted[i].bytes[piece] + kMargin);
+      list[i].wr_id = command.id + i;
+      list[i].sg_list = pieces[i];
+      list[i].num_sge = static_cast<int>(posted[i].pieces);
+      if (i > 0) list[i - 1].next = &list[i];
+    }
+    reply.result = slot.shared ? ibv_post_srq_recv(slot.shared, list, &bad)
+                               : ibv_post_recv(slot.pair, list, &bad);
+    reply.count = static_cast<int>(count);
+    if (reply.result != 0) {
+      reply.count = 0;
+      while (reply.count < static_cast<int>(count) && bad != &list[reply.count]) ++reply.count;
+      if (reply.count == static_cast<int>(count)) reply.result = -1;  // it names none of them
+    }
+    for (int i = 0; i < reply.count; ++i)
+      posted_[command.id + static_cast<uint64_t>(i)] = posted[i];
   }
 
   void poll(Reply& reply) {
-    std::vector<ibv_cq*> queues;
-    for (auto& [number, device] : devices_) queues.push_back(device->queue);
+    std::vector<Queue*> queues;
+    for (auto& [number, device] : devices_) queues.push_back(device->queue.get());
     for (auto& [number, slot] : slots_) {
-      if (slot.queue) queues.push_back(slot.queue);
+      if (slot.queue) queues.push_back(slot.queue.get());
     }
-    for (ibv_cq* queue : queues) {
+    for (Queue* queue : queues) {
       ibv_wc found[Reply::kMost];
-      int count = ibv_poll_cq(queue, Reply::kMost - reply.count, found);
+      if (reply.count == Reply::kMost) break;
+      int count = queue->poll(found, Reply::kMost - reply.count);
       if (count < 0) reply.result = count;
       for (int i = 0; i < count; ++i) reply.completions[reply.count++] = told(found[i]);
     }

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <infiniband/verbs.h>
+#include <poll.h>
 #include <sys/mman.h>
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -23,18 +25,62 @@ inline uint8_t* map_memory(size_t bytes) {
   return static_cast<uint8_t*>(memory);
 }
 
+inline constexpr int kAllAccess = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
+                                  IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
+
 template <typename T>
 T* need(T* made, const char* what) {
   if (!made) throw std::runtime_error(std::string(what) + ": " + strerror(errno));
   return made;
 }
 
+// A completion queue, and a channel if it has one. A queue that was empty when it was armed wakes
+// its channel before a completion can be seen in it.
+class Queue {
+ public:
+  Queue(ibv_context* context, bool with_channel)
+      : channel_(with_channel ? need(ibv_create_comp_channel(context), "ibv_create_comp_channel")
+                              : nullptr),
+        queue_(need(ibv_create_cq(context, 4096, nullptr, channel_, 0), "ibv_create_cq")) {}
+
+  ibv_cq* get() const { return queue_; }
+
+  // How many were found; negative: an errno, ETIME when a completion came without its event.
+  int poll(ibv_wc* found, int room) {
+    int count = ibv_poll_cq(queue_, room, found);
+    if (!channel_) return count;
+    if (count > 0 && armed_ && !woken()) return -ETIME;
+    if (count != 0 || armed_) return count;
+    if (int error = ibv_req_notify_cq(queue_, 0)) return -error;
+    count = ibv_poll_cq(queue_, room, found);
+    armed_ = count == 0;  // what was found came before, or since: there may be an event or none
+    return count;
+  }
+
+ private:
+  bool woken() {
+    constexpr int kPatienceMs = 20'000;
+    pollfd waits{channel_->fd, POLLIN, 0};
+    if (::poll(&waits, 1, kPatienceMs) != 1) return false;
+    ibv_cq* which = nullptr;
+    void* context = nullptr;
+    if (ibv_get_cq_event(channel_, &which, &context) != 0 || which != queue_) return false;
+    ibv_ack_cq_events(queue_, 1);
+    armed_ = false;
+    return true;
+  }
+
+  ibv_comp_channel* channel_;
+  ibv_cq* queue_;
+  bool armed_ = false;
+};
+
 // An open device: two protection domains, and the arena that requests take their pieces from.
 struct Device {
   ibv_context* context;
   ibv_pd* domain;
   ibv_pd* foreign;
-  ibv_cq* queue;  // of all who have none of their own
+  std::unique_ptr<Queue> queue;  // of all who have none of their own
   uint32_t keys[kKeys];
 
   Device(int index, uint8_t* arena) {
@@ -45,7 +91,7 @@ struct Device {
     ibv_free_device_list(list);
     domain = need(ibv_alloc_pd(context), "ibv_alloc_pd");
     foreign = need(ibv_alloc_pd(context), "ibv_alloc_pd");
-    queue = need(ibv_create_cq(context, 4096, nullptr, nullptr, 0), "ibv_create_cq");
+    queue = std::make_unique<Queue>(context, false);
     auto key = [&](ibv_pd* of, int access) {
       return need(ibv_reg_mr(of, arena, kArenaBytes, access), "ibv_reg_mr");
     };
@@ -58,10 +104,16 @@ struct Device {
   }
 };
 
+// The key of a memory window over the first half of a connection's memory. It is bound through a
+// queue pair that talks to itself: a window of type 1 belongs to its protection domain.
+uint32_t bind_window(Device& own, uint8_t* memory);
+
 struct Slot {
   Device* device = nullptr;
   ibv_qp* pair = nullptr;
-  ibv_cq* queue = nullptr;
+  ibv_srq* shared = nullptr;
+  std::unique_ptr<Queue> queue;
+  ibv_mr* region = nullptr;  // of Key::good
   EndPlan end{};
   uint8_t* window = nullptr;
   uint32_t keys[kKeys] = {};

@@ -94,6 +94,11 @@ void add(Model::Marks& sum, const Model::Marks& more) {
   sum.errors += more.errors;
   sum.flushed += more.flushed;
   sum.loosened += more.loosened;
+  sum.cuts += more.cuts;
+  sum.shared += more.shared;
+  sum.bound += more.bound;
+  sum.reregistered += more.reregistered;
+  sum.unready += more.unready;
 }
 
 int fuzz(const Options& options) {
@@ -124,13 +129,15 @@ int fuzz(const Options& options) {
       return 1;
     }
   }
+  fmt::print("{} runs of {} steps in {:.1f} s: {} sends and {} receives posted, {} refused\n", done,
+             options.steps, elapsed(), sum.sends, sum.receives, sum.refused);
   fmt::print(
-      "{} runs of {} steps in {:.1f} s: {} sends and {} receives posted, {} refused; {} messages "
-      "met a "
-      "receive, {} dropped, {} writes, {} reads, {} atomics; {} errors, {} flushes, {} breaks "
-      "under way\n",
-      done, options.steps, elapsed(), sum.sends, sum.receives, sum.refused, sum.delivered,
-      sum.dropped, sum.writes, sum.reads, sum.atomics, sum.errors, sum.flushed, sum.loosened);
+      "{} messages met a receive ({} of them a shared one), {} dropped, {} found none ready; ",
+      sum.delivered, sum.shared, sum.dropped, sum.unready);
+  fmt::print("{} writes, {} reads, {} atomics, {} through a window, {} regions changed\n",
+             sum.writes, sum.reads, sum.atomics, sum.bound, sum.reregistered);
+  fmt::print("{} errors, {} flushes, {} breaks under way, {} cables pulled\n", sum.errors,
+             sum.flushed, sum.loosened, sum.cuts);
   return 0;
 }
 

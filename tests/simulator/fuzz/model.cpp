@@ -11,6 +11,7 @@ Model::Model(const Plan& plan) : rules_(rules_of(plan.profile)), plan_(plan) {
   for (const ConnectionPlan& connection : plan.connections) {
     links_.emplace_back();
     links_.back().type = connection.type;
+    for (int side : {0, 1}) links_.back().ends[side].shared = connection.ends[side].shared;
   }
 }
 
@@ -24,6 +25,7 @@ void Model::forget(Link& link, int side) {
   End& own = link.ends[side];
   for (const Send& send : own.sends) orphans_.insert(send.id);
   for (const Receive& receive : own.receives) orphans_.insert(receive.id);
+  own.residue = own.shared;
   own.sends.clear();
   own.receives.clear();
   own.next_send = own.next_receive = 0;
@@ -37,6 +39,7 @@ void Model::created(int connection, int side, const EndInfo& info) {
   End& own = end(connection, side);
   own.exists = true;
   own.state = IBV_QPS_RESET;
+  own.residue = false;
   own.info = info;
 }
 
@@ -90,7 +93,7 @@ std::string Model::awaited(int connection) const {
       }
     }
     for (const Receive& receive : own.receives) {
-      if (all || (!link.loose && receive.decided)) {
+      if ((all && !own.shared) || (!link.loose && receive.decided)) {
         return fmt::format("side {}: the completion of receive {} with '{}'", side, receive.id,
                            all ? "any status" : text(receive.status));
       }

@@ -52,6 +52,7 @@ class Model {
   void failed(int connection, int side, int result);
   void reset(int connection, int side, int result);
   void destroyed(int connection, int side, int result);
+  void reregistered(int connection, int side, bool writable);
   // One more cable (or one fewer) between the ends is unplugged.
   void cut(int connection);
   void mended(int connection);
@@ -70,7 +71,8 @@ class Model {
   // How often each rule was met: what a run has reached.
   struct Marks {
     uint64_t sends = 0, receives = 0, refused = 0, delivered = 0, dropped = 0, writes = 0,
-             reads = 0, atomics = 0, errors = 0, flushed = 0, loosened = 0, cuts = 0;
+             reads = 0, atomics = 0, errors = 0, flushed = 0, loosened = 0, cuts = 0, shared = 0,
+             bound = 0, reregistered = 0, unready = 0;
   };
   const Marks& marks() const { return marks_; }
 
@@ -102,6 +104,9 @@ class Model {
   };
   struct End {
     bool exists = false;
+    bool shared = false;   // its receives are a shared queue's, which a break does not flush
+    bool writable = true;  // its window, by the peer
+    bool residue = false;  // its shared queue holds receives that nobody counts any more
     ibv_qp_state state = IBV_QPS_RESET;
     bool sure = true;      // its error is not only decided but known to it
     bool broken = false;   // a completion in error was seen on the send side
@@ -141,7 +146,7 @@ class Model {
   void advance(Link& link, int side);
   bool decide(Link& link, int side, Send& send);
   bool local_fault(const Send& send) const;
-  bool remote_fault(const Send& send) const;
+  bool remote_fault(const Send& send, bool writable) const;
   bool meet_receive(Link& link, int side, Send& send);
   void carry_out(End& target, Send& send);
   void conclude(End& own, Send& send, ibv_wc_status status);

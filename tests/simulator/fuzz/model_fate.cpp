@@ -12,7 +12,7 @@ void Model::break_end(Link& link, int side) {
   End& own = link.ends[side];
   if (own.state == IBV_QPS_ERR) return;
   own.state = IBV_QPS_ERR;
-  for (; own.next_receive < own.receives.size(); ++own.next_receive) {
+  for (; !own.shared && own.next_receive < own.receives.size(); ++own.next_receive) {
     own.receives[own.next_receive].decided = true;
     own.receives[own.next_receive].status = IBV_WC_WR_FLUSH_ERR;
   }
@@ -85,12 +85,14 @@ bool Model::local_fault(const Send& send) const {
   return step.local != Key::read_only || answered(step.opcode);
 }
 
-bool Model::remote_fault(const Send& send) const {
+bool Model::remote_fault(const Send& send, bool writable) const {
   const Step& step = send.step;
   if (!one_sided(step.opcode) || send.bytes == 0) return false;
   if (step.offset + send.bytes > kWindowBytes) return true;
-  return step.remote != Key::good &&
-         (step.remote != Key::read_only || step.opcode != IBV_WR_RDMA_READ);
+  bool reads = step.opcode == IBV_WR_RDMA_READ;
+  if (step.remote == Key::good) return !writable && !reads;
+  if (step.remote == Key::bound) return step.offset + send.bytes > kBoundBytes;
+  return step.remote != Key::read_only || !reads;
 }
 
 // Decides the oldest undecided request of an end; false: it waits.
@@ -122,7 +124,7 @@ bool Model::decide(Link& link, int side, Send& send) {
     ++own.next_send;
     return true;
   }
-  if (remote_fault(send)) {
+  if (remote_fault(send, target.writable)) {
     if (!reliable) return conclude(own, send, IBV_WC_SUCCESS), true;  // lost in silence
     conclude(own, send, IBV_WC_REM_ACCESS_ERR);
     tear(link, side, true, true);
@@ -132,6 +134,7 @@ bool Model::decide(Link& link, int side, Send& send) {
     const EndPlan& planned = plan_.connections[size_t(send.step.connection)].ends[side];
     if (reliable && planned.rnr_retries == 7) return false;
     if (reliable) {
+      ++marks_.unready;
       conclude(own, send, IBV_WC_RNR_RETRY_EXC_ERR);
       tear(link, side, true, false);
       return true;
@@ -142,6 +145,7 @@ bool Model::decide(Link& link, int side, Send& send) {
     return true;
   }
   if (takes_receive(send.step.opcode)) return meet_receive(link, side, send);
+  if (send.step.remote == Key::bound && send.bytes != 0) ++marks_.bound;
   carry_out(target, send);
   conclude(own, send, IBV_WC_SUCCESS);
   return true;
@@ -174,6 +178,7 @@ bool Model::meet_receive(Link& link, int side, Send& send) {
                      digest_of_pattern(send.step.seed, send.bytes), false};
   if (!sends) carry_out(target, send);
   ++marks_.delivered;
+  if (target.shared) ++marks_.shared;
   conclude(own, send, IBV_WC_SUCCESS);
   return true;
 }

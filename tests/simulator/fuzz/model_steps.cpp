@@ -82,8 +82,8 @@ void Model::posted_receive(const Step& step, uint64_t id, int result) {
   if (result == ENOBUFS) return;
 
   Allowed allowed;
-  if (own.state == IBV_QPS_RESET) allowed.must(EINVAL);
-  bool strict = own.state != IBV_QPS_ERR && !link.loose;
+  if (own.state == IBV_QPS_RESET && !own.shared) allowed.must(EINVAL);
+  bool strict = (own.shared || own.state != IBV_QPS_ERR) && !link.loose;
   auto wrong = [&](int error) { strict ? allowed.must(error) : allowed.may(error); };
   if (step.pieces > own.info.granted.max_recv_sge) wrong(EINVAL);
   uint32_t held = units, waiting = units;
@@ -93,7 +93,7 @@ void Model::posted_receive(const Step& step, uint64_t id, int result) {
   }
   if (waiting > own.info.granted.max_recv_wr) {
     wrong(ENOMEM);
-  } else if (held > own.info.granted.max_recv_wr) {
+  } else if (held > own.info.granted.max_recv_wr || own.residue) {
     allowed.may(ENOMEM);
   }
   allowed.check(result, "ibv_post_recv");
@@ -106,7 +106,7 @@ void Model::posted_receive(const Step& step, uint64_t id, int result) {
   own.receives.push_back(
       {.id = id, .bytes = bytes, .units = units, .key = step.local, .message = {}});
   if (link.loose) return;
-  if (own.state == IBV_QPS_ERR) {
+  if (own.state == IBV_QPS_ERR && !own.shared) {
     own.receives.back().decided = true;
     own.receives.back().status = IBV_WC_WR_FLUSH_ERR;
     own.next_receive = own.receives.size();
@@ -159,6 +159,15 @@ void Model::destroyed(int connection, int side, int result) {
   link.ends[side].exists = false;
   link.linked = false;
   if (!link.loose) advance(link, 1 - side);
+}
+
+void Model::reregistered(int connection, int side, bool writable) {
+  Link& link = links_[size_t(connection)];
+  link.ends[side].writable = writable;
+  ++marks_.reregistered;
+  // What still waits may come with the rights, and the key, of before.
+  for (const Send& send : link.ends[1 - side].sends)
+    link.loose = link.loose || !send.decided || send.limbo;
 }
 
 void Model::cut(int connection) {

@@ -40,7 +40,8 @@ EndPlan draw_end(Dice& dice, int rank, const Rules& rules) {
   end.receives = 1 + dice.below(24);
   end.signal_all = dice.chance(50);
   end.own_queue = dice.chance(60);
-  end.rnr_retries = dice.chance(80) ? 7 : 0;  // for ever, or none: nothing that hangs on time
+  end.channel = end.own_queue && dice.chance(50);
+  end.rnr_retries = static_cast<uint8_t>(dice.chance(70) ? 7 : dice.below(7));  // 7: for ever
   end.inline_bytes = dice.chance(60) ? std::min(rules.most_inline, 8 + dice.below(256)) : 0;
   return end;
 }
@@ -54,14 +55,15 @@ Act draw_act(Dice& dice) {
   if (at < 900) return Act::misstep;
   if (at < 908) return Act::fail;
   if (at < 914) return Act::reset;
-  if (at < 922) return Act::destroy;
+  if (at < 919) return Act::destroy;
+  if (at < 922) return Act::rereg;
   if (at < 925) return Act::unplug;
   if (at < 935) return Act::plug;
   return at < 970 ? Act::reconnect : Act::settle;
 }
 
-Key draw_key(Dice& dice) {
-  return dice.chance(97) ? Key::good : static_cast<Key>(1 + dice.below(kKeys - 1));
+Key draw_key(Dice& dice, uint32_t kinds) {
+  return dice.chance(97) ? Key::good : static_cast<Key>(1 + dice.below(kinds - 1));
 }
 
 Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules) {
@@ -86,10 +88,12 @@ Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules)
   step.opcode = dice.one_of(kOpcodes);
   step.list = dice.chance(80) ? 1 : 2 + dice.below(kMostOfAList - 1);
   step.bad = step.list > 1 && dice.chance(25) ? static_cast<int>(dice.below(step.list)) : -1;
+  if (step.act != Act::send) step.bad = -1;
   step.pieces = dice.chance(70) ? 1 : dice.below(kMostPieces + 1);
   for (uint32_t& size : step.sizes) size = draw_size(dice);
-  step.local = draw_key(dice);
-  step.remote = draw_key(dice);
+  step.local = draw_key(dice, kLocalKeys);
+  step.remote = dice.chance(10) ? Key::bound : draw_key(dice, kKeys);
+  step.writable = dice.chance(60);
   step.offset = dice.below(kWindowBytes / 64) * 8;
   step.inlined = dice.chance(15);
   step.signaled = dice.chance(60);
@@ -124,14 +128,15 @@ Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules)
 }
 
 const char* text(Act act) {
-  static constexpr const char* kTexts[] = {"send",      "receive", "poll",   "query",
-                                           "misstep",   "fail",    "reset",  "destroy",
-                                           "reconnect", "settle",  "unplug", "plug"};
+  static constexpr const char* kTexts[] = {"send",   "receive", "poll",  "query",   "misstep",
+                                           "fail",   "reset",   "rereg", "destroy", "reconnect",
+                                           "settle", "unplug",  "plug"};
   return kTexts[static_cast<int>(act)];
 }
 
 const char* text(Key key) {
-  static constexpr const char* kTexts[] = {"good", "read-only", "stale", "foreign", "outside"};
+  static constexpr const char* kTexts[] = {"good",    "read-only", "stale",
+                                           "foreign", "outside",   "bound"};
   return kTexts[static_cast<int>(key)];
 }
 
@@ -195,6 +200,8 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
         ConnectionPlan connection{reliable ? IBV_QPT_RC : IBV_QPT_UC, {}};
         connection.ends[0] = draw_end(dice, left, rules);
         connection.ends[1] = draw_end(dice, right, rules);
+        for (EndPlan& end : connection.ends)
+          end.shared = reliable && rules.shared_receives && dice.chance(25);
         plan.connections.push_back(connection);
       }
     }
@@ -208,10 +215,11 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
 std::string describe(const ConnectionPlan& connection) {
   std::string out = connection.type == IBV_QPT_RC ? "RC" : "UC";
   for (const EndPlan& end : connection.ends) {
-    out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}", end.rank,
-                       end.sends, end.receives, end.inline_bytes, end.rnr_retries,
+    out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}{}{}",
+                       end.rank, end.sends, end.receives, end.inline_bytes, end.rnr_retries,
                        end.signal_all ? ", all signaled" : "",
-                       end.own_queue ? ", a queue of its own" : "");
+                       end.own_queue ? ", a queue of its own" : "",
+                       end.channel ? " with a channel" : "", end.shared ? ", shared receives" : "");
   }
   return out;
 }
@@ -227,6 +235,7 @@ std::string describe(const Step& step, const Plan& plan) {
     for (uint32_t i = 0; i < step.pieces; ++i)
       out += fmt::format("{}{}", i ? "+" : " ", step.sizes[i]);
     out += " bytes";
+    if (step.list > 1) out += fmt::format(", a list of {}", step.list);
     if (step.local != Key::good) out += fmt::format(", local key {}", text(step.local));
   }
   if (step.act == Act::send) {
@@ -234,10 +243,10 @@ std::string describe(const Step& step, const Plan& plan) {
       out += fmt::format(", to window+{} key {}", step.offset, text(step.remote));
     }
     if (step.inlined) out += ", inline";
-    if (step.list > 1) out += fmt::format(", a list of {}", step.list);
     if (step.bad >= 0) out += fmt::format(", of which {} is wrong", step.bad);
     if (step.signaled) out += ", signaled";
   }
+  if (step.act == Act::rereg) out += step.writable ? ": to be written" : ": to be read alone";
   if (step.act == Act::misstep)
     out += fmt::format(": to {} with the state alone", text(step.state));
   bool breaks = step.act == Act::fail || step.act == Act::reset || step.act == Act::destroy;

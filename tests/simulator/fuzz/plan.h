@@ -13,6 +13,7 @@ namespace railyard::fuzz {
 
 // Payloads, and the memory that a connection's peer may write and read.
 inline constexpr uint32_t kWindowBytes = 128 * 1024;
+inline constexpr uint32_t kBoundBytes = kWindowBytes / 2;  // of Key::bound
 inline constexpr uint32_t kMostPieces = 3;
 
 // The keys with which a request names memory.
@@ -22,8 +23,9 @@ enum class Key : uint8_t {
   stale,      // of a region that is gone
   foreign,    // of another protection domain
   outside,    // a good one, and an address beyond its end
+  bound,      // of a memory window over the first half; remote alone
 };
-inline constexpr int kKeys = 5;
+inline constexpr int kKeys = 6, kLocalKeys = 5;
 
 enum class Act : uint8_t {
   send,
@@ -33,6 +35,7 @@ enum class Act : uint8_t {
   misstep,    // a move without what it needs, to `state`
   fail,       // a move to ERR
   reset,      // a move to RESET
+  rereg,      // the memory that the peer writes is registered anew, in place
   destroy,    // of a queue pair; the next reconnect makes a new one
   reconnect,  // both ends anew, from RESET to RTS
   settle,     // waits for all that must come, and compares memory
@@ -46,14 +49,15 @@ struct Step {
   int connection;
   int side;  // 0 or 1: which of the connection's ends
   ibv_wr_opcode opcode;
-  uint32_t list;  // how many sends are posted at once
-  int bad;        // which of them cannot be posted; -1: none
+  uint32_t list;  // how many requests are posted at once
+  int bad;        // which send of them cannot be posted; -1: none
   uint32_t pieces;
   uint32_t sizes[kMostPieces];
   Key local, remote;
   uint32_t offset;  // in the peer's window
   bool inlined, signaled, solicited;
-  bool careful;  // what is on its way is awaited before a step that breaks something
+  bool writable;  // of rereg: by the peer
+  bool careful;   // what is on its way is awaited before a step that breaks something
   ibv_qp_state state;
   uint32_t immediate;
   uint64_t seed;  // of the payload
@@ -63,7 +67,7 @@ struct Step {
 
 inline constexpr uint32_t kMostOfAList = 4;
 
-// The i-th of a list of sends.
+// The i-th of a list.
 Step element(const Step& step, uint32_t i);
 
 struct EndPlan {
@@ -71,6 +75,8 @@ struct EndPlan {
   uint32_t sends, receives;
   bool signal_all;
   bool own_queue;  // a completion queue of its own
+  bool channel;    // with a completion channel
+  bool shared;     // it takes receives from a shared receive queue
   uint8_t rnr_retries;
   uint32_t inline_bytes;
 };

@@ -17,12 +17,13 @@ struct Rules {
   uint32_t most_pieces;
   uint32_t most_inline;
   bool receives_need_rts;
+  bool shared_receives;
 };
 
 inline Rules rules_of(const std::string& profile) {
-  if (profile == "permissive") return {true, true, false, 0, 3, 512, false};
-  if (profile == "connectx") return {true, true, true, 0, 3, 512, false};
-  if (profile == "apple-thunderbolt5") return {false, false, false, 4096, 1, 0, true};
+  if (profile == "permissive") return {true, true, false, 0, 3, 512, false, true};
+  if (profile == "connectx") return {true, true, true, 0, 3, 512, false, true};
+  if (profile == "apple-thunderbolt5") return {false, false, false, 4096, 1, 0, true, false};
   throw std::invalid_argument("the model has no rules of the profile '" + profile + "'");
 }
 

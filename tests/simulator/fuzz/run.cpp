@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <set>
 
@@ -186,6 +187,9 @@ class Run {
         before_breaking(step);
         model_.reset(connection, side, move(connection, side, IBV_QPS_RESET));
         break;
+      case Act::rereg:
+        reregister(step);
+        break;
       case Act::destroy:
         before_breaking(step);
         model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
@@ -301,8 +305,25 @@ class Run {
     await_or_race(step);
     Command out = command(step.connection, step.side, Ask::receive);
     out.step = step;
-    out.id = ++last_id_;
-    model_.posted_receive(step, out.id, ask(step.connection, step.side, out).result);
+    out.id = last_id_ + 1;
+    last_id_ += step.list;
+    Reply reply = ask(step.connection, step.side, out);
+    auto taken = static_cast<uint32_t>(reply.count);
+    for (uint32_t i = 0; i < taken; ++i) model_.posted_receive(step, out.id + i, 0);
+    if (reply.result != 0) model_.posted_receive(step, out.id + taken, reply.result);
+  }
+
+  // The peer's requests that are under way may meet the rights of before or of after.
+  void reregister(const Step& step) {
+    int connection = step.connection, side = step.side;
+    if (windows_[size_t(connection)][side].keys[int(Key::good)] == 0) return;  // not offered
+    before_breaking(step);
+    Command out = command(connection, side, Ask::rereg);
+    out.step = step;
+    Reply reply = ask(connection, side, out);
+    if (reply.result != 0) throw Violation(fmt::format("ibv_rereg_mr returned {}", reply.result));
+    memcpy(windows_[size_t(connection)][side].keys, reply.info.keys, sizeof reply.info.keys);
+    model_.reregistered(connection, side, step.writable);
   }
 
   int poll(int rank) {
@@ -349,9 +370,13 @@ class Run {
     windows_.resize(plan_.connections.size());
     uint64_t window_seed = plan_.seed + ++last_id_;
     for (int side : {0, 1}) {
+      // What a shared queue still holds after a reset nobody counts: it is made anew.
+      if (model_.exists(connection, side) && planned(connection, side).shared) {
+        model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
+      }
       if (model_.exists(connection, side)) {
         model_.reset(connection, side, move(connection, side, IBV_QPS_RESET));
-        infos[side] = model_.info(connection, side);
+        infos[side] = windows_[size_t(connection)][side];  // with the keys of today
       } else {
         Command out = command(connection, side, Ask::create);
         out.device = wiring_.device(rank_of(connection, side), rank_of(connection, 1 - side));

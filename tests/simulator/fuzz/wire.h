@@ -19,6 +19,7 @@ enum class Ask : uint8_t {
   query,
   move,
   destroy,
+  rereg,
   fill,
   digest,
   leave
