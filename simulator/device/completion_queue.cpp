@@ -40,9 +40,14 @@ void CompletionQueue::publish(const ibv_wc& completion, bool solicited) {
   }
   if (ticks_) ticks_[written_ & (capacity_ - 1)] = owner_.segment().now_ticks();
   record_.written.store(++written_, std::memory_order_relaxed);
-  bool wakes = armed_ == 1 || (armed_ == 2 && (solicited || completion.status != IBV_WC_SUCCESS));
+  if (solicited || completion.status != IBV_WC_SUCCESS) solicited_ = written_;
+  bool wakes = armed_ == 1 || (armed_ == 2 && solicited_ == written_);
   if (taken_ < wanted_ && &completion == &out_[taken_]) count_taken();
-  if (!wakes) return;
+  if (wakes) tell(written_);
+}
+
+void CompletionQueue::tell(uint64_t count) {
+  told_ = count;
   armed_ = 0;
   set_armed_for_peers();
   ibv_cq* self = face();
@@ -99,6 +104,10 @@ void CompletionQueue::arm(bool solicited_only) {
   if (!channel) return;
   armed_ = solicited_only ? (armed_ == 1 ? 1 : 2) : 1;
   set_armed_for_peers();
+  if (!owner_.profile().arming_tells_unread) return;
+  uint64_t known = std::max(read_, told_);
+  uint64_t newest = armed_ == 1 ? written_ : solicited_;
+  if (newest > known) tell(armed_ == 1 ? known + 1 : newest);
 }
 
 void CompletionQueue::set_armed_for_peers() {

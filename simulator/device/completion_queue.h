@@ -93,6 +93,7 @@ class CompletionQueue : public ibv_cq_ex {
     if (taken_ < wanted_ && empty()) return out_[taken_];
     return size() < entries_ ? ring_[written_ & (capacity_ - 1)] : lost_;
   }
+  void tell(uint64_t count);  // of so many completions, to whoever waits for events
   void count_taken() {
     ++taken_;
     if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
@@ -107,7 +108,9 @@ class CompletionQueue : public ibv_cq_ex {
   std::unique_ptr<ibv_wc[]> ring_;
   std::unique_ptr<uint64_t[]> ticks_;  // of the ring's completions; none: nobody asked for times
   uint64_t written_ = 0, read_ = 0;
-  ibv_wc* out_ = nullptr;  // of the poll that goes on
+  uint64_t told_ = 0;       // so many of them have had their event
+  uint64_t solicited_ = 0;  // written_ after the last one that may wake who waits for such
+  ibv_wc* out_ = nullptr;   // of the poll that goes on
   int wanted_ = 0, taken_ = 0;
   ibv_wc lost_{};       // what there was no room for
   uint32_t armed_ = 0;  // 1: any completion, 2: solicited ones

@@ -87,9 +87,10 @@ struct Profile {
   bool region_local_write_alone;  // a region may be for local writes only
 
   NoReceive unreliable_no_receive;
-  bool checks_integrity;   // a message damaged on its way is as good as lost
-  uint32_t frame_bytes;    // 0: a message may meet any receive that is long enough
-  bool receive_needs_rts;  // ibv_post_recv before RTS is refused
+  bool arming_tells_unread;  // a queue armed while it holds what no event told of tells at once
+  bool checks_integrity;     // a message damaged on its way is as good as lost
+  uint32_t frame_bytes;      // 0: a message may meet any receive that is long enough
+  bool receive_needs_rts;    // ibv_post_recv before RTS is refused
   int32_t receive_state_error;
   WrongCable wrong_cable;
   int32_t wrong_cable_error;

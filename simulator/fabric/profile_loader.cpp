@@ -117,6 +117,7 @@ void read_message_rules(Reader& rules, Profile& profile) {
   profile.unreliable_no_receive = rules.choice<NoReceive>(
       "no_receive",
       {{"hold", NoReceive::hold}, {"drop", NoReceive::drop}, {"fail", NoReceive::fail}});
+  profile.arming_tells_unread = rules.get<bool>("arming_tells_unread");
   profile.checks_integrity = rules.get<bool>("checks_integrity");
   profile.frame_bytes = rules.get<uint32_t>("frame_bytes");
   profile.receive_needs_rts = rules.get<bool>("receive_needs_rts");
