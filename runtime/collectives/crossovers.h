@@ -8,14 +8,16 @@
 
 namespace railyard {
 
-// A mesh of 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size) exchanges with
-// one rank each instead of one with all.
+// A mesh of 2, 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size) exchanges
+// with one rank each instead of one with all.
 inline constexpr size_t kMeshDoubling = kSmallRun;
 
 // A mesh of three or more combines larger arrays in two phases, where each rank does its share of
-// the sum and sends it to all. (Two ranks exchange what they have at any size: half the steps for
-// the same number of bytes.)
+// the sum and sends it to all. Two ranks exchange what they have up to a larger size: half the
+// steps for the same number of bytes. Beyond it the arrays of both no longer fit the processor's
+// cache, and two phases read and write less memory.
 inline constexpr size_t kMeshOnePhase = kSmallPayload;
+inline constexpr size_t kPairOnePhase = 2 << 20;
 
 // A ring of three or more sends so many bytes round as they are, for every rank to combine; more
 // are combined on the way, and from the second size on they go both ways.

@@ -13,9 +13,7 @@ namespace railyard::mesh {
 
 class Doubling {
  public:
-  static bool fits(int size) {
-    return size > 2 && std::has_single_bit(static_cast<unsigned>(size));
-  }
+  static bool fits(int size) { return std::has_single_bit(static_cast<unsigned>(size)); }
 
   // The array goes as small messages.
   Doubling(Engine& engine, int rank, int size, const Call& call);

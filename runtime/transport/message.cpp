@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+#include <new>
+
 namespace railyard {
 
 const char* name(OperationKind kind) {
@@ -39,6 +42,39 @@ std::string to_string(const OperationTag& tag) {
   }
   if (tag.root >= 0) text += fmt::format(" from rank {}", tag.root);
   return text;
+}
+
+size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload) {
+  size_t bytes = header.payload_bytes;
+  if (BriefMessage::fits(header)) {
+    auto& brief = *new (slot) BriefMessage;
+    brief.stream = header.stream;
+    brief.credits = header.credits;
+    brief.operation = header.tag.kind;
+    brief.dtype = header.tag.dtype;
+    brief.payload_bytes = static_cast<uint8_t>(bytes);
+    if (bytes > 0) std::memcpy(brief.payload, payload, bytes);
+    return sizeof brief;
+  }
+  new (slot) MessageHeader(header);
+  if (bytes > 0) std::memcpy(slot + kHeaderBytes, payload, bytes);
+  return kHeaderBytes + bytes;
+}
+
+const MessageHeader& read_message(std::byte* slot) {
+  MessageKind kind;
+  std::memcpy(&kind, slot, sizeof kind);
+  if (kind != MessageKind::brief) return *reinterpret_cast<const MessageHeader*>(slot);
+  BriefMessage brief;
+  std::memcpy(&brief, slot, sizeof brief);
+  auto& header = *new (slot) MessageHeader;
+  header.kind = MessageKind::data;
+  header.payload_bytes = brief.payload_bytes;
+  header.stream = brief.stream;
+  header.tag = {brief.payload_bytes, brief.operation, brief.dtype, -1};
+  header.credits = brief.credits;
+  std::memcpy(slot + kHeaderBytes, brief.payload, BriefMessage::kMostPayload);
+  return header;
 }
 
 uint32_t Cut::count(size_t bytes) const {

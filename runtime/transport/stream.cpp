@@ -31,7 +31,7 @@ OutStream::OutStream(Link& link, const OperationTag& tag, const Segments& segmen
 void OutStream::check_peer() const {
   for (const Rail* rail : link_->rails) {
     const auto& expected = rail->peer_expects();
-    if (expected && expected->stream == stream_ && expected->tag != tag_) {
+    if (expected && expected->stream == stream_ && expected->tag != tag_) [[unlikely]] {
       fail_mismatch(*rail, tag_, expected->tag, "");
     }
   }
@@ -71,10 +71,12 @@ InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments
       tag_(tag),
       stream_(link.incoming_streams++),
       cursor_(link.cut(), segments),
-      ahead_(cursor_) {}
+      ahead_(cursor_),
+      granted_(std::none_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+        return link.cut().is_large(segment.bytes);
+      })) {}
 
-void InStream::pump() {
-  if (granted_ || done()) return;
+void InStream::grant() {
   while (!ahead_.done()) {
     if (ahead_.large()) {
       Rail& rail = link_->rail_of(ahead_.message());

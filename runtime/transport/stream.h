@@ -97,7 +97,9 @@ class InStream {
   InStream(Link& link, const OperationTag& tag, const Segments& segments);
 
   // Posts receives for what comes next and tells the peer.
-  void pump();
+  void pump() {
+    if (!granted_ && !done()) grant();
+  }
   // The payload of the next message, null when it is not there yet. It may lie where its segment
   // wanted it. Throws Error when the peer sends something else than is expected.
   const std::byte* front();
@@ -113,6 +115,7 @@ class InStream {
   const Rail& rail() const { return link_->rail_of(cursor_.message()); }
 
  private:
+  void grant();
   void check(const MessageHeader& header) const;
   void check_announcement() const;
 
@@ -120,8 +123,8 @@ class InStream {
   OperationTag tag_;
   uint32_t stream_;
   Cursor cursor_;
-  Cursor ahead_;          // the next message that has no receive yet
-  bool granted_ = false;  // all has receives, and the peer knows
+  Cursor ahead_;  // the next message that has no receive yet
+  bool granted_;  // all has receives, and the peer knows
 };
 
 }  // namespace railyard

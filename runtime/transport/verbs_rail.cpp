@@ -4,7 +4,6 @@
 
 #include <bit>
 #include <cstring>
-#include <new>
 
 namespace railyard {
 
@@ -33,7 +32,10 @@ VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQ
     depth = std::min(depth, device_->max_depth());
     return QueueDepth{depth, depth};
   };
-  small_.emplace(device_, small_queue, transport, ask(small_slots_), where);
+  QueueDepth small = ask(small_slots_);
+  // TN3205 names no inline data.
+  if (!device_->is_thunderbolt()) small.inline_bytes = kInlineBytes;
+  small_.emplace(device_, small_queue, transport, small, where);
   auto fit = [&](uint32_t slots, uint32_t unit, QueueDepth granted, uint32_t least) {
     uint32_t room = std::min(granted.send, granted.receive) / unit;
     // A power of two, so that slots go on in order when the totals wrap around.
@@ -117,14 +119,13 @@ bool VerbsRail::send_control(const MessageHeader& header, bool signaled) {
 // when a completion says so: one in so many is enough.
 void VerbsRail::send_small(const MessageHeader& header, const std::byte* payload, bool signaled) {
   std::byte* slot = small_send_slot(small_sent_);
-  auto& sent = *new (slot) MessageHeader(header);
+  MessageHeader sent = header;
   sent.credits = small_released_;
-  if (header.payload_bytes > 0) std::memcpy(slot + kHeaderBytes, payload, header.payload_bytes);
+  size_t bytes = write_message(slot, sent, payload);
   credits_told_ = small_released_;
   ++small_unsignaled_;
   signaled = signaled || small_unsignaled_ >= small_slots_ / 2;
-  small_->post_send(id(Slot::small_send, small_unsignaled_), slot,
-                    kHeaderBytes + header.payload_bytes, key_, signaled);
+  small_->post_send(id(Slot::small_send, small_unsignaled_), slot, bytes, key_, signaled);
   if (signaled) small_unsignaled_ = 0;
   --credits_;
   ++small_sent_;
@@ -232,7 +233,7 @@ void VerbsRail::complete(uint64_t request) {
 
 void VerbsRail::complete_small_receive() {
   uint32_t slot = small_posted_.pop();
-  const auto& header = *reinterpret_cast<const MessageHeader*>(small_receive_slot(slot));
+  const MessageHeader& header = read_message(small_receive_slot(slot));
   read_header(header);
   if (header.kind == MessageKind::data) return small_arrived_.push(slot);
   if (header.kind == MessageKind::announcement) {

@@ -64,6 +64,8 @@ class VerbsRail final : public Rail {
 
  private:
   static constexpr uint32_t kControlCredits = 2;
+  // Of small messages, where the device takes so much: every adapter of mlx5 does.
+  static constexpr uint32_t kInlineBytes = 320;
 
   struct LargeSend {
     uint32_t message = 0;

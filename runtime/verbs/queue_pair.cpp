@@ -21,9 +21,11 @@ ibv_qp* create(const Device& device, CompletionQueue& queue, Transport transport
   attributes.cap.max_recv_wr = asked.receive;
   attributes.cap.max_send_sge = 1;
   attributes.cap.max_recv_sge = 1;
+  attributes.cap.max_inline_data = asked.inline_bytes;
   errno = 0;
   ibv_qp* pair = library().create_qp(device.domain(), &attributes);
-  granted = {attributes.cap.max_send_wr, attributes.cap.max_recv_wr};
+  const ibv_qp_cap& cap = attributes.cap;
+  granted = {cap.max_send_wr, cap.max_recv_wr, cap.max_inline_data};
   return pair;
 }
 
@@ -37,6 +39,10 @@ QueuePair::QueuePair(std::shared_ptr<Device> device, CompletionQueue& queue, Tra
                      QueueDepth asked, VerbPlace place)
     : device_(std::move(device)), transport_(transport), place_(std::move(place)) {
   pair_ = create(*device_, queue, transport, asked, granted_);
+  if (!pair_ && errno == EINVAL && asked.inline_bytes > 0) {
+    asked.inline_bytes = 0;  // no device says how much it takes, but by refusing
+    pair_ = create(*device_, queue, transport, asked, granted_);
+  }
   if (!pair_) {
     bool limit = errno == EBUSY || errno == ENOMEM || errno == EAGAIN;
     int held = device_->queue_pairs();
@@ -85,8 +91,8 @@ void QueuePair::read_granted() {
   ibv_qp_init_attr initial{};
   if (library().query_qp(pair_, &attributes, IBV_QP_CAP, &initial) != 0) return;
   // Devices answer in one or the other.
-  granted_ = {std::max(attributes.cap.max_send_wr, initial.cap.max_send_wr),
-              std::max(attributes.cap.max_recv_wr, initial.cap.max_recv_wr)};
+  granted_.send = std::max(attributes.cap.max_send_wr, initial.cap.max_send_wr);
+  granted_.receive = std::max(attributes.cap.max_recv_wr, initial.cap.max_recv_wr);
 }
 
 QueuePairAddress QueuePair::address() const {
@@ -155,7 +161,8 @@ void QueuePair::post_send(uint64_t id, const std::byte* data, size_t bytes, uint
   request.sg_list = &piece;
   request.num_sge = 1;
   request.opcode = IBV_WR_SEND;
-  if (signaled) request.send_flags = IBV_SEND_SIGNALED;
+  if (signaled) request.send_flags |= IBV_SEND_SIGNALED;
+  if (bytes <= granted_.inline_bytes) request.send_flags |= IBV_SEND_INLINE;
   ibv_send_wr* bad = nullptr;
   int error = errno_of(pair_->context->ops.post_send(pair_, &request, &bad));
   if (error) throw verb_error(ErrorCode::device, "ibv_post_send", error, place_);

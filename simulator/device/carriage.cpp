@@ -51,11 +51,12 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
       request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
     return load_result(request, send, slot, pieces);
   }
-  size_t room = record_.slot_bytes - layout::kSlotHeaderBytes -
-                (extended_reliable() ? layout::kSharedQueueBytes : 0);
+  size_t at = payload_offset(slot.opcode);
+  size_t room =
+      record_.slot_bytes - at - (extended_reliable() ? layout::kSharedQueueBytes : 0);
   if (send.bytes <= room) {
     send.carriage = layout::Carriage::in_slot;
-    pieces.gather_to(slot.body);
+    pieces.gather_to(reinterpret_cast<std::byte*>(&slot) + at);
     return IBV_WC_SUCCESS;
   }
   if (send.bytes > Staging::kLargest && peer_copies()) {

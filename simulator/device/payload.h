@@ -1,6 +1,7 @@
 // Lists of pieces of memory, and copies between them.
 #pragma once
 
+#include <infiniband/verbs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -42,5 +43,12 @@ class Pieces {
   std::array<iovec, kMaxPieces> list_;
   size_t count_ = 0;
 };
+
+// Where in its slot a payload lies that travels in it: a send names no remote memory, and begins in
+// the place for that, so that more of it fits the first cache line.
+inline size_t payload_offset(uint8_t opcode) {
+  bool sends = opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
+  return sends ? offsetof(fabric::layout::Slot, remote_address) : fabric::layout::kSlotHeaderBytes;
+}
 
 }  // namespace railyard::sim

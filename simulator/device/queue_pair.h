@@ -167,6 +167,10 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status act_locally(const ibv_send_wr& request);
   void ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
+  // Whether a message is done when the peer has made something of it, rather than when it has left.
+  bool peer_decides() const {
+    return reliable() || unreliable_rule() == fabric::NoReceive::hold;
+  }
   bool depends_on_peer() const;
   uint64_t read_settled();
   bool may_complete(const Send& send, uint64_t settled) const;
@@ -220,6 +224,7 @@ class QueuePair : public ibv_qp_ex {
   void refuse(ibv_wc_status status);
   Region* remote_region(const layout::Slot& slot, int access);
 
+  void complete_settled();
   void fail_sends();
   void settle_arrived();
   void flush_sends();
@@ -258,6 +263,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0, released_ = 0;
   uint64_t on_wire_ = 0, settled_ = 0;
   uint32_t used_units_ = 0;  // of requests that are not released
+  uint32_t awaited_ = 0;     // requests whose completion somebody will read
   Staging staging_;
   uint64_t latest_arrival_ = 0;
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has

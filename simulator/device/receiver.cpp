@@ -399,7 +399,7 @@ QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
 int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
   switch (slot.carriage) {
     case layout::Carriage::in_slot:
-      here.scatter_from(slot.body);
+      here.scatter_from(reinterpret_cast<const std::byte*>(&slot) + payload_offset(slot.opcode));
       return 0;
     case layout::Carriage::staged: {
       uint64_t offset;

@@ -244,6 +244,7 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
   send.failure = IBV_WC_SUCCESS;
   send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
   used_units_ += send.units;
+  awaited_ += send.signaled;
   record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
                           std::memory_order_relaxed);
   return send;
@@ -262,7 +263,7 @@ bool QueuePair::stalls(const Send& latest) {
 // False: the message will never arrive anywhere, or its request is wrong.
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
-  bool waits = reliable() || unreliable_rule() == fabric::NoReceive::hold;
+  bool waits = peer_decides();
   bool shaped = open && links_matter(segment());
   if (shaped || (!open && !waits)) {
     // Wrong memory is found before anything can be lost.
@@ -369,12 +370,14 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   return true;
 }
 
-// Whether the oldest request waits for what the peer makes of it. Where it does not, its word on
-// that is left alone: each look takes the line from the peer's core.
+// Whether somebody waits for what the peer makes of the oldest request. Where nobody does, as where
+// no request asks for a completion, its word on that is left alone: each look takes the line from
+// the peer's core.
 bool QueuePair::depends_on_peer() const {
-  return reliable() || unreliable_rule() == fabric::NoReceive::hold ||
-         send_at(completed_).carriage != layout::Carriage::in_slot ||
-         completed_ - reclaimed_ >= (send_mask_ + 1) / 4;
+  uint64_t many = (send_mask_ + 1) / 4;
+  return (peer_decides() && awaited_ != 0) ||
+         send_at(completed_).carriage == layout::Carriage::gather || posted_ - completed_ >= many ||
+         completed_ - reclaimed_ >= many || staging_.scarce();
 }
 
 // How many messages of this connection are decided.
@@ -384,8 +387,7 @@ uint64_t QueuePair::read_settled() {
       record_.connection.load(std::memory_order_relaxed)) {
     settled_ = peer.settled.load(std::memory_order_acquire);
   }
-  if (!reliable() && unreliable_rule() != fabric::NoReceive::hold && settled_ != on_wire_ &&
-      !peer_listens()) {
+  if (!peer_decides() && settled_ != on_wire_ && !peer_listens()) {
     settled_ = on_wire_;  // lost, of which nobody tells
   }
   return settled_;
@@ -397,8 +399,7 @@ bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
   if (send.on_wire && send.wire < settled) return true;
   // An unreliable sender is done when the message has left it, and its memory with it.
   if (!pending_.empty()) return false;  // datagrams complete in order, and when they have left
-  bool left = !send.on_wire || (!reliable() && unreliable_rule() != fabric::NoReceive::hold &&
-                                send.carriage != layout::Carriage::gather);
+  bool left = !send.on_wire || (!peer_decides() && send.carriage != layout::Carriage::gather);
   return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
 }
 
@@ -406,7 +407,9 @@ bool QueuePair::progress_sends(bool check_peer) {
   if (completed_ == posted_) return false;
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
-  uint64_t settled = datagrams() ? 0 : depends_on_peer() ? read_settled() : settled_;
+  bool looks = check_peer || datagrams() || depends_on_peer();
+  if (!looks && peer_decides() && !failing_) return false;
+  uint64_t settled = datagrams() ? 0 : looks ? read_settled() : settled_;
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
     if (!may_complete(send, settled)) {
@@ -440,11 +443,23 @@ bool QueuePair::progress_sends(bool check_peer) {
     closed_since_ = 0;
     return true;
   }
-  if (++stalled_polls_ % kStalledPolls == 0) {
+  if (looks && ++stalled_polls_ % kStalledPolls == 0) {
     ring_peer(true);
     look_for_death();
   }
   return false;
+}
+
+// What the peer has taken is done, though nobody has looked since: it is not flushed with the rest.
+void QueuePair::complete_settled() {
+  if (datagrams() || !peer_decides()) return;
+  uint64_t settled = read_settled();
+  while (completed_ != posted_) {
+    const Send& send = send_at(completed_);
+    bool taken = send.on_wire && send.wire < settled && send.failure == IBV_WC_SUCCESS;
+    if (!taken || !may_complete(send, settled)) return;
+    complete_send(send, outcome(send));
+  }
 }
 
 ibv_wc_status QueuePair::outcome(const Send& send) {
@@ -459,6 +474,7 @@ ibv_wc_status QueuePair::outcome(const Send& send) {
 void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   if (status == IBV_WC_SUCCESS && changed(send)) record_.changed_in_flight.fetch_add(1);
   ++completed_;
+  awaited_ -= send.signaled;
   record_.completed.store(completed_, std::memory_order_relaxed);
   if (owner_.attachment().tracing()) {
     owner_.attachment().trace({layout::TraceKind::send_done, number_,

@@ -25,6 +25,8 @@ class Staging {
     head_ += padded;
     return base_ + at;
   }
+  // Whether it is time to look for what may be given back.
+  bool scarce() const { return head_ - tail_ > kBytes / 4; }
   // Where the ring's head is after the latest take(); give_back() of it frees all up to there.
   uint64_t mark() const { return head_; }
   void give_back(uint64_t mark) { tail_ = mark; }

@@ -329,6 +329,7 @@ void QueuePair::start_connection() {
 
 void QueuePair::enter_error(bool tell_program) {
   if (qp_base.state == IBV_QPS_ERR) return;
+  if (qp_base.state == IBV_QPS_RTS) complete_settled();
   set_state(IBV_QPS_ERR);
   record_.life.store(0, std::memory_order_release);
   record_.connection.store(0, std::memory_order_release);
@@ -375,7 +376,7 @@ void QueuePair::reset() {
   completed_ = released_ = posted_;
   start_connection();
   record_.connection.store(0, std::memory_order_release);
-  used_units_ = 0;
+  used_units_ = awaited_ = 0;
   own_receives_.clear();
   pending_.clear();
   record_.completed.store(record_.posted.load());

@@ -1,5 +1,6 @@
 // Completion queues and channels.
 #include <sched.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <mutex>
@@ -16,8 +17,15 @@ namespace railyard::sim {
 namespace {
 
 // Empty polls after which the core is offered to others: the peer may need it to send what is
-// awaited.
-constexpr uint32_t kPollsPerYield = 64;
+// awaited. Where each process can have a core of its own only strangers would take it, and keep it
+// for a whole time slice.
+constexpr uint32_t kPollsPerYield = 64, kPollsPerYieldAlone = 4096;
+static_assert(kPollsPerYieldAlone % kPollsPerYield == 0);
+
+bool crowded(const Segment& segment) {
+  static const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return segment.header().processes_used.load(std::memory_order_relaxed) > cores;
+}
 
 // Brings what has happened into an empty queue, or to who polls it. Under the lock.
 void look(CompletionQueue& queue) {
@@ -42,6 +50,9 @@ bool after_empty_poll(CompletionQueue& queue) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (++queue.polls_without % kPollsPerYield != 0) return false;
   queue.owner().attachment().date_progress();
+  if (queue.polls_without % kPollsPerYieldAlone != 0 && !crowded(queue.owner().segment())) {
+    return false;
+  }
   sched_yield();
   return true;
 }
