@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
-#include <future>
 
 #include "bootstrap/side_channel_base.h"
 #include "bootstrap/wire.h"
@@ -36,16 +35,20 @@ class Coordinator : public SideChannelBase {
     std::unique_lock lock(mutex_);
     wait(lock, goodbye_end_, [&] { return members_alive_ == 0; });
     lock.unlock();
-    while (Clock::now() < goodbye_end_ && !flushed()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    flush(goodbye_end_, [this] {
+      return std::all_of(members_.begin(), members_.end(),
+                         [](const auto& member) { return !member || member->idle(); });
+    });
     stop();
   }
 
   void leave() override {
     if (goodbye_end_ != Clock::time_point{}) return;
     goodbye_end_ = Clock::now() + kGoodbye;
-    post([this] { send_to_all(MessageType::left, WireWriter().put(int32_t{0}).take()); });
+    post([this] {
+      send_to_all(MessageType::left, WireWriter().put(int32_t{0}).take());
+      leave_neighbours();
+    });
     std::unique_lock lock(mutex_);
     wait(lock, goodbye_end_, [&] { return all_others_left(); });
   }
@@ -182,12 +185,7 @@ class Coordinator : public SideChannelBase {
       --members_alive_;
       changed_.notify_all();
     }
-    if (has_left(rank)) return;
-    bool closed = error == boost::asio::error::eof || error == boost::asio::error::connection_reset;
-    report({closed ? ErrorCode::peer_dead : ErrorCode::side_channel_lost, rank, rank,
-            closed
-                ? fmt::format("rank {} is dead: it closed its side channel without a goodbye", rank)
-                : fmt::format("the side channel to rank {} is lost: {}", rank, error.message())});
+    note_end(rank, error);
   }
 
   // Under the lock.
@@ -238,16 +236,6 @@ class Coordinator : public SideChannelBase {
     for (int rank = 1; rank < options_.size; ++rank) send(rank, type, payload);
   }
 
-  // Whether all that was sent has left this process.
-  bool flushed() {
-    std::promise<bool> answer;
-    post([&] {
-      answer.set_value(std::all_of(members_.begin(), members_.end(),
-                                   [](const auto& member) { return !member || member->idle(); }));
-    });
-    return answer.get_future().get();
-  }
-
   Clock::time_point goodbye_end_{};
   tcp::acceptor acceptor_;
   boost::asio::steady_timer notice_, retry_;
@@ -263,7 +251,7 @@ class Coordinator : public SideChannelBase {
 
 }  // namespace
 
-std::unique_ptr<SideChannel> make_coordinator(const SideChannel::Options& options) {
+std::unique_ptr<SideChannelBase> make_coordinator(const SideChannel::Options& options) {
   return std::make_unique<Coordinator>(options);
 }
 

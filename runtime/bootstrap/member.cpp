@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <boost/asio/connect.hpp>
-#include <future>
 
 #include "bootstrap/side_channel_base.h"
 #include "bootstrap/wire.h"
@@ -35,9 +34,7 @@ class Member : public SideChannelBase {
 
   ~Member() override {
     leave();
-    while (Clock::now() < goodbye_end_ && !flushed()) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    flush(goodbye_end_, [this] { return connection_->idle(); });
     stop();
   }
 
@@ -47,6 +44,7 @@ class Member : public SideChannelBase {
     post([this] {
       connection_->send(MessageType::left,
                         WireWriter().put(static_cast<int32_t>(options_.rank)).take());
+      leave_neighbours();
     });
     std::unique_lock lock(mutex_);
     wait(lock, goodbye_end_, [&] { return all_others_left() || coordinator_gone_; });
@@ -142,17 +140,7 @@ class Member : public SideChannelBase {
       coordinator_gone_ = true;
       changed_.notify_all();
     }
-    if (has_left(0)) return;
-    bool closed = error == boost::asio::error::eof || error == boost::asio::error::connection_reset;
-    keep({closed ? ErrorCode::peer_dead : ErrorCode::side_channel_lost, 0, 0,
-          closed ? "rank 0 is dead: it closed its side channel without a goodbye"
-                 : fmt::format("the side channel to rank 0 is lost: {}", error.message())});
-  }
-
-  bool flushed() {
-    std::promise<bool> answer;
-    post([&] { answer.set_value(connection_->idle()); });
-    return answer.get_future().get();
+    note_end(0, error);
   }
 
   Clock::time_point goodbye_end_{};
@@ -166,7 +154,7 @@ class Member : public SideChannelBase {
 
 }  // namespace
 
-std::unique_ptr<SideChannel> make_member(const SideChannel::Options& options) {
+std::unique_ptr<SideChannelBase> make_member(const SideChannel::Options& options) {
   return std::make_unique<Member>(options);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <future>
 
 #include "bootstrap/side_channel_base.h"
 #include "bootstrap/wire.h"
@@ -11,7 +12,7 @@ namespace railyard {
 
 std::unique_ptr<SideChannel> SideChannel::connect(const Options& options) {
   auto channel = options.rank == 0 ? make_coordinator(options) : make_member(options);
-  channel->exchange("", "to join", Clock::now() + options.deadline);
+  channel->join();
   return channel;
 }
 
@@ -95,7 +96,58 @@ bool SideChannelBase::keep(const News& news) {
   news_ = news;
   has_news_.store(true, std::memory_order_release);
   changed_.notify_all();
+  post([this, text = pack(news)] {
+    if (neighbours_) neighbours_->tell(MessageType::failure, text);
+  });
   return true;
+}
+
+void SideChannelBase::join() {
+  auto deadline = Clock::now() + options_.deadline;
+  // Of two ranks each hears of the other anyway.
+  if (options_.size < 3) {
+    exchange("", "to join", deadline);
+    return;
+  }
+  auto door = Door::open(options_.coordinator);
+  auto invitations = exchange(door->invitation(), "to join", deadline);
+  auto next = static_cast<size_t>((options_.rank + 1) % options_.size);
+  post([this, door, invitation = invitations.at(next)] {
+    Neighbours::Handlers handlers{[this](int rank, const SideMessage& message) {
+                                    if (message.type == MessageType::left) note_left(rank);
+                                    if (message.type == MessageType::failure)
+                                      report(unpack_news(message.payload));
+                                  },
+                                  [this](int rank) { note_end(rank, boost::asio::error::eof); }};
+    neighbours_ =
+        std::make_unique<Neighbours>(io_, options_.rank, options_.size, std::move(handlers));
+    neighbours_->let_in(*door);
+    neighbours_->go_to_next(invitation);
+  });
+}
+
+void SideChannelBase::leave_neighbours() {
+  if (neighbours_) neighbours_->tell(MessageType::left, {});
+}
+
+void SideChannelBase::note_end(int rank, Connection::Error error) {
+  if (has_left(rank)) return;
+  bool closed = error == boost::asio::error::eof || error == boost::asio::error::connection_reset;
+  report({closed ? ErrorCode::peer_dead : ErrorCode::side_channel_lost, rank, rank,
+          closed
+              ? fmt::format("rank {} is dead: it closed its side channel without a goodbye", rank)
+              : fmt::format("the side channel to rank {} is lost: {}", rank, error.message())});
+}
+
+void SideChannelBase::flush(Clock::time_point deadline, const std::function<bool()>& idle) {
+  auto flushed = [&] {
+    std::promise<bool> answer;
+    post([&] { answer.set_value(idle() && (!neighbours_ || neighbours_->idle())); });
+    return answer.get_future().get();
+  };
+  while (Clock::now() < deadline && !flushed()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 News SideChannelBase::news() const {

@@ -1,5 +1,6 @@
 // The TCP connection of every rank to rank 0: how ranks find each other, exchange addresses, notice
-// that one of them is gone, and tell each other why they failed.
+// that one of them is gone, and tell each other why they failed. For the last two each rank has a
+// connection to the next one too (neighbours.h), so that they need no rank 0.
 //
 // A thread of its own keeps it going, so news passes through rank 0 also while rank 0 computes. The
 // thread sleeps unless there is something to read or to write.

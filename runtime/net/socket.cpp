@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <thread>
 
 #include "config/endpoint.h"
@@ -181,6 +182,11 @@ Socket connect(const std::string& endpoint, SocketDeadline deadline) {
     if (std::chrono::steady_clock::now() >= deadline) fail("cannot connect to " + endpoint, error);
     std::this_thread::sleep_for(kBetweenAttempts);
   }
+}
+
+uint64_t random_token() {
+  std::random_device random;
+  return (static_cast<uint64_t>(random()) << 32) | random();
 }
 
 std::string address_towards(const std::string& endpoint) {

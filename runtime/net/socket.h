@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -53,6 +54,9 @@ struct Listener {
 
 // Tries until the deadline.
 Socket connect(const std::string& endpoint, SocketDeadline deadline);
+
+// What a listener tells those it waits for, to know them by.
+uint64_t random_token();
 
 // The address of this machine from which `endpoint` is reached.
 std::string address_towards(const std::string& endpoint);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <random>
 
 #include "bootstrap/wire.h"
 
@@ -23,11 +22,6 @@ constexpr int kIdleRounds = 200;
 constexpr int kSleepMs = 1;
 // How long the end of a connection waits for news that explains it.
 constexpr std::chrono::milliseconds kTimeForNews{250};
-
-uint64_t random_token() {
-  std::random_device random;
-  return (static_cast<uint64_t>(random()) << 32) | random();
-}
 
 }  // namespace
 

@@ -47,6 +47,22 @@ TEST(Failure, KilledCoordinatorIsNamedOnAllOthers) {
   }
 }
 
+// News passes through rank 0, but not through it alone.
+TEST(Failure, KilledRankIsNamedThoughRankZeroIsStopped) {
+  for (const char* backend : {"mesh", "ring"}) {
+    Yard yard("apple-thunderbolt5", 5);
+    yard.backend(backend).start({"barrier", "stop:0", "sleep:2:200", "die:2", kForEver});
+    std::vector<Outcome> outcomes = yard.ranks().wait(milliseconds(6000));
+    EXPECT_EQ(outcomes[2].signal, SIGKILL);
+    for (int rank : {1, 3, 4}) {
+      const Outcome& outcome = outcomes[static_cast<size_t>(rank)];
+      EXPECT_EQ(outcome.code, "peer-dead") << rank << ": " << outcome.output;
+      EXPECT_EQ(outcome.fields.at("peer"), "2") << outcome.output;
+      EXPECT_LT(outcome.took, milliseconds(5000)) << "the deadline is 30 s";
+    }
+  }
+}
+
 TEST(Failure, UnpluggedCableEndsAtTheDeadline) {
   for (const char* backend : {"mesh", "ring"}) {
     Yard yard("apple-thunderbolt5", 2);
