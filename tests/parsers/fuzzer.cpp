@@ -3,13 +3,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "fuzz/input.h"
+#include "input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace railyard::harness::fuzz;
+  using namespace railyard::fuzz;
   if (size == 0) return 0;
   std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  std::string wrong = answer(static_cast<Input>(data[0] % 3), text);
+  std::string wrong = answer(static_cast<Input>(data[0] % kInputs), text);
   if (wrong.empty()) return 0;
   std::fprintf(stderr, "%s\n", wrong.c_str());
   std::abort();

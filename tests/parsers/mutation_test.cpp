@@ -1,5 +1,4 @@
-// A short seeded run: every scenario that comes along, broken in small ways, is taken or refused
-// with one line.
+// A short seeded run: what comes along, broken in small ways, is taken or refused with one line.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -8,10 +7,11 @@
 #include <sstream>
 #include <vector>
 
-#include "fuzz/input.h"
+#include "input.h"
+#include "railyard/fabric.h"
 #include "railyard/scenario.h"
 
-namespace railyard::harness::fuzz {
+namespace railyard::fuzz {
 namespace {
 
 class Mutator {
@@ -96,7 +96,7 @@ void run(Input kind, const std::vector<std::string>& texts, int each, uint64_t s
 
 TEST(Mutation, OfScenarios) {
   std::vector<std::string> texts;
-  for (const std::string& file : find_scenarios({RAILYARD_SCENARIOS})) {
+  for (const std::string& file : harness::find_scenarios({RAILYARD_SCENARIOS})) {
     std::ifstream stream(file);
     texts.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
     ASSERT_EQ(answer(Input::scenario, texts.back()), "") << file;
@@ -104,18 +104,31 @@ TEST(Mutation, OfScenarios) {
   run(Input::scenario, texts, 25, 20261121);
 }
 
+const std::vector<std::string> kMatrices = {
+    R"([[null, "en3"], ["en3", null]])", R"([[null, ["en3", "en4"]], [["en3", "en4"], null]])",
+    R"([[null, "en3", "en4"], ["en3", null, "en5"], ["en4", "en5", null]])"};
+const std::vector<std::string> kHostfiles = {
+    R"([{"ssh": "a", "ips": ["10.0.0.1"]}, {"ssh": "b", "ips": ["10.0.0.2"]}])",
+    R"({"backend": "jaccl", "hosts": [{"ssh": "a", "ips": ["10.0.0.1"], "rdma": [null, "rdma_en5"]}, {"ssh": "b", "ips": [], "rdma": [["rdma_en3"], null]}]})"};
+
 TEST(Mutation, OfMatrices) {
-  run(Input::matrix,
-      {R"([[null, "en3"], ["en3", null]])", R"([[null, ["en3", "en4"]], [["en3", "en4"], null]])"},
-      1000, 20261122);
+  run(Input::matrix, kMatrices, 1000, 20261122);
+  run(Input::runtime_matrix, kMatrices, 1000, 20261122);
 }
 
 TEST(Mutation, OfHostfiles) {
-  run(Input::hostfile,
-      {R"([{"ssh": "a", "ips": ["10.0.0.1"]}, {"ssh": "b", "ips": ["10.0.0.2"]}])",
-       R"({"backend": "jaccl", "hosts": [{"ssh": "a", "ips": ["10.0.0.1"], "rdma": [null, "rdma_en5"]}, {"ssh": "b", "ips": [], "rdma": [["rdma_en3"], null]}]})"},
-      1000, 20261123);
+  run(Input::hostfile, kHostfiles, 1000, 20261123);
+  run(Input::runtime_hostfile, kHostfiles, 1000, 20261123);
+}
+
+TEST(Mutation, OfProfiles) {
+  std::vector<std::string> texts;
+  for (const std::string& name : fabric::shipped_profiles()) {
+    texts.push_back(fabric::profile_text(name));
+    ASSERT_EQ(answer(Input::profile, texts.back()), "") << name;
+  }
+  run(Input::profile, texts, 500, 20261124);
 }
 
 }  // namespace
-}  // namespace railyard::harness::fuzz
+}  // namespace railyard::fuzz
