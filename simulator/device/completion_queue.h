@@ -3,6 +3,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -84,8 +85,10 @@ class CompletionQueue : public ibv_cq_ex {
   // The queue pairs whose completions come here.
   std::vector<QueuePair*> senders, receivers;
   uint32_t shared_queues = 0;  // XRC's, whose completions come here
-  uint32_t polls_without = 0;  // since one found something
-  uint32_t events_taken = 0;   // by ibv_get_cq_event()
+  // Polls since one found something. Threads may poll at once, and none needs to be counted
+  // exactly.
+  std::atomic<uint32_t> polls_without = 0;
+  uint32_t events_taken = 0;  // by ibv_get_cq_event()
   Completion current{};
 
  private:

@@ -34,7 +34,8 @@ void look(CompletionQueue& queue) {
   // The receivers of XRC have no queue of their own: any message may end in this one.
   if (queue.shared_queues != 0) queue.owner().progress_all();
   // A program may poll one queue and forget another, whose peers wait all the same.
-  if (queue.polls_without % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
+  uint32_t polls = queue.polls_without.load(std::memory_order_relaxed);
+  if (polls % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
 }
 
 int take(CompletionQueue& queue, int count, ibv_wc* out) {
@@ -48,7 +49,9 @@ int take(CompletionQueue& queue, int count, ibv_wc* out) {
 bool after_empty_poll(CompletionQueue& queue) {
   auto& count = queue.owner().attachment().record().empty_polls;
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (++queue.polls_without % kPollsPerYield != 0) return false;
+  uint32_t polls = queue.polls_without.load(std::memory_order_relaxed) + 1;
+  queue.polls_without.store(polls, std::memory_order_relaxed);
+  if (polls % kPollsPerYield != 0) return false;
   queue.owner().attachment().date_progress();
   if (queue.polls_without % kPollsPerYieldAlone != 0 && !crowded(queue.owner().segment())) {
     return false;
@@ -68,7 +71,7 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   // pair when it finds "no completion" and then "disconnected".
   if (taken == 0 && after_empty_poll(queue)) taken = take(queue, count, out);
   if (taken != 0) {
-    queue.polls_without = 0;
+    queue.polls_without.store(0, std::memory_order_relaxed);
     for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
     context.attachment().count_progress(static_cast<uint64_t>(taken));
   }
