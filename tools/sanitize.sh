@@ -1,15 +1,28 @@
 #!/usr/bin/env bash
-# Builds the tests of the simulator with the address and undefined-behaviour sanitizers, then with the thread
-# sanitizer, and runs them. Arguments choose: sanitize.sh thread
-# Programs, scenarios and timings are left to test.sh: what they run is the same code.
+# Builds the tests of the simulator and of the runtime with the address and undefined-behaviour sanitizers, then with
+# the thread sanitizer, and runs them. Arguments choose: sanitize.sh thread
+# Other people's programs, scenarios and timings are left to test.sh: what they run is the same code.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN)
+tests=(railyard-fabric-tests railyard-verbs-tests railyard-runtime-tests railyard-group-tests)
 
 export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 # Programs of a test are forked from it before they have threads; a report ends the program, and so the test.
-export TSAN_OPTIONS=halt_on_error=1:exitcode=66:die_after_fork=0
+export TSAN_OPTIONS=halt_on_error=1:exitcode=66:die_after_fork=0:suppressions=$root/tools/sanitize/thread.txt
+# A program of others, which was built without the sanitizer that the simulator brings.
+export GTEST_FILTER=-AsyncwatchTest.*
+
+# Runs a command silently; shows what it said if it fails.
+quietly() {
+  local log=$1
+  shift
+  if ! "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+  fi
+}
 
 # Runs a test binary in as many parts as there are processors.
 run() {
@@ -20,53 +33,40 @@ run() {
     pids+=($!)
   done
   for ((part = 0; part < jobs; ++part)); do
-    if ! wait "${pids[$part]}"; then
+    if wait "${pids[$part]}"; then
+      grep '^\[  PASSED  \]' "$build/$name.$part.log" | sed "s/^/sanitize: $name: /"
+    else
       status=1
       cat "$build/$name.$part.log"
-    else
-      grep '^\[  PASSED  \]' "$build/$name.$part.log" | sed "s/^/sanitize: $name: /"
     fi
   done
   return $status
 }
 
-# sanitize NAME SANITIZERS TEST...
+# sanitize NAME SANITIZERS
 sanitize() {
-  local name=$1 sanitizers=$2 build=$root/build/$1 log
-  shift 2
-  echo "sanitize: $name: configuring $build"
+  local name=$1 sanitizers=$2 build=$root/build/$1 first=() test status=0
+  echo "sanitize: $name: compiling with $jobs jobs in $build"
   mkdir -p "$build"
-  log=$build/configure.log
-  local first=()
   if [ ! -f "$build/CMakeCache.txt" ]; then
     first+=("-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1")  # quick to build, with assertions and line numbers
     if command -v ninja >/dev/null; then first+=(-G Ninja); fi
     if command -v ccache >/dev/null; then first+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   fi
-  if ! cmake -S "$root" -B "$build" ${first[@]+"${first[@]}"} -DRAILYARD_SANITIZE="$sanitizers" >"$log" 2>&1; then
-    cat "$log" >&2
-    exit 1
-  fi
-  echo "sanitize: $name: compiling with $jobs jobs"
-  log=$build/build.log
-  if ! cmake --build "$build" --parallel "$jobs" --target "$@" >"$log" 2>&1; then
-    cat "$log" >&2
-    exit 1
-  fi
-  local status=0 test
-  for test in "$@"; do run "$build" "$test" || status=1; done
+  quietly "$build/configure.log" cmake -S "$root" -B "$build" ${first[@]+"${first[@]}"} -DRAILYARD_SANITIZE="$sanitizers"
+  quietly "$build/build.log" cmake --build "$build" --parallel "$jobs" --target "${tests[@]}"
+  for test in "${tests[@]}"; do run "$build" "$test" || status=1; done
   return $status
 }
 
-tests=(railyard-fabric-tests railyard-verbs-tests)
 status=0
-for each in "${@:-address thread}"; do
-  for kind in $each; do
-    case $kind in
-      address) sanitize address address,undefined "${tests[@]}" || status=1 ;;
-      thread) sanitize thread thread "${tests[@]}" || status=1 ;;
+for kind in "${@:-address thread}"; do
+  for each in $kind; do
+    case $each in
+      address) sanitize address address,undefined || status=1 ;;
+      thread) sanitize thread thread || status=1 ;;
       *)
-        echo "sanitize: '$kind' is neither address nor thread" >&2
+        echo "sanitize: '$each' is neither address nor thread" >&2
         exit 2
         ;;
     esac
