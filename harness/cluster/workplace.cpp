@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -27,8 +28,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr char kPrefix[] = "railyard-run-";
-constexpr auto kFreshAge = std::chrono::seconds(10);
+constexpr char kPrefix[] = "railyard-run-", kKept[] = "kept";
+// Younger ones may not have their lock yet, or not hold it.
+constexpr auto kFreshAge = std::chrono::seconds(10), kLocklessAge = std::chrono::seconds(60);
 constexpr std::streamoff kTailBytes = 16 * 1024;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -47,15 +49,23 @@ int lock_file(const std::string& directory) {
 }  // namespace
 
 Workplace::Workplace() {
+  // Who is killed before the guard knows of its directory leaves it to the next that starts.
+  static std::once_flag once;
+  std::call_once(once, [] { sweep(); });
+  Guard& guard = Guard::start();
   path_ = (fs::temp_directory_path() / (std::string(kPrefix) + "XXXXXX")).string();
   if (mkdtemp(path_.data()) == nullptr) fail("cannot make a directory for the run, " + path_);
-  Guard::start().add_directory(path_);
+  guard.add_directory(path_);
   lock_ = lock_file(path_);
 }
 
 Workplace::~Workplace() {
   std::error_code error;
-  if (!keep_) fs::remove_all(path_, error);
+  if (keep_) {
+    std::ofstream(file(kKept)).flush();  // no sweep takes it
+  } else {
+    fs::remove_all(path_, error);
+  }
   if (lock_ >= 0) close(lock_);
   Guard::start().remove_directory(path_);
 }
@@ -78,9 +88,10 @@ int Workplace::sweep() {
         !S_ISDIR(status.st_mode)) {
       continue;
     }
-    // A fresh one may not have its lock yet.
     auto age = fs::file_time_type::clock::now() - entry.last_write_time(error);
-    if (error || age < kFreshAge || !fs::exists(entry.path() / "lock", error)) continue;
+    if (fs::exists(entry.path() / kKept, error)) continue;
+    bool locked = fs::exists(entry.path() / "lock", error);
+    if (error || age < (locked ? kFreshAge : kLocklessAge)) continue;
     int lock = lock_file(entry.path());
     if (lock < 0) continue;
     fs::remove_all(entry.path(), error);
