@@ -79,6 +79,7 @@ class Actor {
   void create(const Command& command, Slot& slot, Reply& reply) {
     Device& own = device(command.device);
     slot.device = &own;
+    slot.type = command.type;
     slot.end = command.end;
     if (!slot.queue && command.end.own_queue) {
       slot.queue = std::make_unique<Queue>(own.context, command.end.channel);
@@ -135,14 +136,16 @@ class Actor {
     if (slot.region) slot.keys[int(Key::bound)] = bind_window(own, slot.window);
   }
 
+  // To RTS; 0 or the errno of the move that failed.
   static int connect(const Command& command, Slot& slot) {
-    bool reliable = command.type == IBV_QPT_RC;
+    bool reliable = command.type == IBV_QPT_RC, datagrams = command.type == IBV_QPT_UD;
     ibv_qp_attr wanted{};
     wanted.qp_state = IBV_QPS_INIT;
     wanted.port_num = 1;
-    wanted.qp_access_flags = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
-                             IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
-    int init = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS;
+    wanted.qkey = kQueueKey;
+    wanted.qp_access_flags = kAllAccess;
+    int init = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+               (datagrams ? IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS);
     if (int error = ibv_modify_qp(slot.pair, &wanted, init)) return error;
     wanted.qp_state = IBV_QPS_RTR;
     wanted.path_mtu = IBV_MTU_1024;
@@ -159,15 +162,21 @@ class Actor {
       wanted.ah_attr.grh.dgid = command.peer.gid;
       wanted.ah_attr.grh.sgid_index = 1;
     }
-    int rtr = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-              (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
+    int rtr = IBV_QP_STATE;
+    if (!datagrams) rtr |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN;
+    if (reliable) rtr |= IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
     if (int error = ibv_modify_qp(slot.pair, &wanted, rtr)) return error;
     wanted.qp_state = IBV_QPS_RTS;
-    int rts =
-        IBV_QP_STATE | IBV_QP_SQ_PSN |
-        (reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC
-                  : 0);
-    return ibv_modify_qp(slot.pair, &wanted, rts);
+    int rts = IBV_QP_STATE | IBV_QP_SQ_PSN;
+    if (reliable)
+      rts |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC;
+    if (int error = ibv_modify_qp(slot.pair, &wanted, rts)) return error;
+    if (datagrams) {
+      if (slot.address) ibv_destroy_ah(slot.address);
+      slot.address = need(ibv_create_ah(slot.device->domain, &wanted.ah_attr), "ibv_create_ah");
+      slot.peer = command.peer.number;
+    }
+    return 0;
   }
 
   // Takes a request's pieces from the arena; false when it is used up.
@@ -216,7 +225,9 @@ class Actor {
     if (step.inlined) wanted.send_flags |= IBV_SEND_INLINE;
     if (step.solicited) wanted.send_flags |= IBV_SEND_SOLICITED;
     wanted.imm_data = step.immediate;
-    if (atomic) {
+    if (slot.datagrams()) {
+      wanted.wr.ud = {slot.address, slot.peer, kQueueKey};
+    } else if (atomic) {
       wanted.wr.atomic = {command.remote_address, step.seed, ~step.seed, command.remote_key};
     } else {
       wanted.wr.rdma = {command.remote_address, command.remote_key};
@@ -265,6 +276,7 @@ class Actor {
         return;
       }
       posted[i].filled = true;
+      posted[i].header = slot.datagrams() ? kHeaderBytes : 0;
       for (uint32_t piece = 0; piece < posted[i].pieces; ++piece)
         memset(posted[i].at[piece], kUntouched, posted[i].bytes[piece] + kMargin);
       list[i].wr_id = command.id + i;
@@ -308,11 +320,12 @@ class Actor {
     // A write with immediate data completes a receive and puts nothing into it.
     uint64_t left =
         wc.status == IBV_WC_SUCCESS && wc.opcode != IBV_WC_RECV_RDMA_WITH_IMM ? wc.byte_len : 0;
+    if (wc.status == IBV_WC_SUCCESS) out.bytes -= posted.header;
     out.digest = kDigestStart;
     for (uint32_t i = 0; posted.filled && i < posted.pieces; ++i) {
       uint32_t taken = static_cast<uint32_t>(std::min<uint64_t>(left, posted.bytes[i]));
       left -= taken;
-      for (uint32_t at = 0; at < taken; ++at)
+      for (uint32_t at = posted.header; at < taken; ++at)
         out.digest = digest_byte(out.digest, posted.at[i][at]);
       // What a failed request leaves in its memory is not defined, beyond its end nothing is.
       uint32_t from = wc.status == IBV_WC_SUCCESS ? taken : posted.bytes[i];

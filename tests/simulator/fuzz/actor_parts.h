@@ -17,6 +17,7 @@ namespace railyard::fuzz {
 
 inline constexpr size_t kArenaBytes = size_t{96} << 20;
 inline constexpr uint8_t kUntouched = 0xee;
+inline constexpr uint32_t kQueueKey = 0x1234;
 inline constexpr size_t kMargin = 64;  // watched bytes behind each piece
 
 inline uint8_t* map_memory(size_t bytes) {
@@ -115,8 +116,13 @@ struct Slot {
   std::unique_ptr<Queue> queue;
   ibv_mr* region = nullptr;  // of Key::good
   EndPlan end{};
+  ibv_qp_type type{};
+  ibv_ah* address = nullptr;  // of datagrams: the peer's
+  uint32_t peer = 0;          // and its queue pair
   uint8_t* window = nullptr;
   uint32_t keys[kKeys] = {};
+
+  bool datagrams() const { return type == IBV_QPT_UD; }
 };
 
 // The pieces of a request until it is completed.
@@ -124,7 +130,8 @@ struct Posted {
   uint8_t* at[kMostPieces];
   uint32_t bytes[kMostPieces];
   uint32_t pieces;
-  bool filled;  // by the completion: a receive, a read, an atomic operation
+  uint32_t header;  // bytes before the payload
+  bool filled;      // by the completion: a receive, a read, an atomic operation
 };
 
 }  // namespace railyard::fuzz

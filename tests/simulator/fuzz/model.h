@@ -147,6 +147,7 @@ class Model {
   bool decide(Link& link, int side, Send& send);
   bool local_fault(const Send& send) const;
   bool remote_fault(const Send& send, bool writable) const;
+  bool drops(const Link& link) const;
   bool meet_receive(Link& link, int side, Send& send);
   void carry_out(End& target, Send& send);
   void conclude(End& own, Send& send, ibv_wc_status status);

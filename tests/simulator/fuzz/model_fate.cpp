@@ -95,6 +95,11 @@ bool Model::remote_fault(const Send& send, bool writable) const {
   return step.remote != Key::read_only || !reads;
 }
 
+// InfiniBand specification, 9.8.3: a datagram that finds no receive is dropped in silence.
+bool Model::drops(const Link& link) const {
+  return rules_.drops_without_receive || link.type == IBV_QPT_UD;
+}
+
 // Decides the oldest undecided request of an end; false: it waits.
 bool Model::decide(Link& link, int side, Send& send) {
   End& own = link.ends[side];
@@ -118,8 +123,7 @@ bool Model::decide(Link& link, int side, Send& send) {
       tear(link, side, true, false);
       return true;
     }
-    if (rules_.drops_without_receive)
-      return ++marks_.dropped, conclude(own, send, IBV_WC_SUCCESS), true;
+    if (drops(link)) return ++marks_.dropped, conclude(own, send, IBV_WC_SUCCESS), true;
     send.limbo = true;
     ++own.next_send;
     return true;
@@ -139,7 +143,7 @@ bool Model::decide(Link& link, int side, Send& send) {
       tear(link, side, true, false);
       return true;
     }
-    if (!rules_.drops_without_receive) return false;
+    if (!drops(link)) return false;
     ++marks_.dropped;
     conclude(own, send, IBV_WC_SUCCESS);
     return true;

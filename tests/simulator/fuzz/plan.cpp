@@ -127,6 +127,19 @@ Step draw_step(Dice& dice, int number, uint32_t connections, const Rules& rules)
   return step;
 }
 
+// Datagrams are sent alone, one packet each, and received behind their header.
+void make_datagram(Step& step) {
+  step.opcode = step.immediate % 3 == 0 ? IBV_WR_SEND_WITH_IMM : IBV_WR_SEND;
+  step.bad = -1;
+  if (step.act == Act::send) {
+    for (uint32_t& size : step.sizes) size %= kMostDatagram / kMostPieces;
+  } else {
+    // What is too long for its receive is lost or breaks the receiver, as the device likes.
+    step.pieces = 1;
+    step.sizes[0] = kHeaderBytes + kMostDatagram;
+  }
+}
+
 const char* text(Act act) {
   static constexpr const char* kTexts[] = {"send",   "receive", "poll",  "query",   "misstep",
                                            "fail",   "reset",   "rereg", "destroy", "reconnect",
@@ -197,7 +210,8 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
       uint32_t count = 1 + dice.below(3);
       for (uint32_t i = 0; i < count; ++i) {
         bool reliable = rules.reliable_connections && dice.chance(60);
-        ConnectionPlan connection{reliable ? IBV_QPT_RC : IBV_QPT_UC, {}};
+        bool datagrams = rules.datagrams && dice.chance(40);
+        ConnectionPlan connection{reliable ? IBV_QPT_RC : datagrams ? IBV_QPT_UD : IBV_QPT_UC, {}};
         connection.ends[0] = draw_end(dice, left, rules);
         connection.ends[1] = draw_end(dice, right, rules);
         for (EndPlan& end : connection.ends)
@@ -207,13 +221,18 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
     }
   }
   for (int i = 0; i < steps; ++i) {
-    plan.steps.push_back(draw_step(dice, i, static_cast<uint32_t>(plan.connections.size()), rules));
+    Step step = draw_step(dice, i, static_cast<uint32_t>(plan.connections.size()), rules);
+    if (plan.connections[static_cast<size_t>(step.connection)].type == IBV_QPT_UD)
+      make_datagram(step);
+    plan.steps.push_back(step);
   }
   return plan;
 }
 
 std::string describe(const ConnectionPlan& connection) {
-  std::string out = connection.type == IBV_QPT_RC ? "RC" : "UC";
+  std::string out = connection.type == IBV_QPT_RC   ? "RC"
+                    : connection.type == IBV_QPT_UD ? "UD"
+                                                    : "UC";
   for (const EndPlan& end : connection.ends) {
     out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}{}{}",
                        end.rank, end.sends, end.receives, end.inline_bytes, end.rnr_retries,

@@ -13,7 +13,8 @@ namespace railyard::fuzz {
 
 // Payloads, and the memory that a connection's peer may write and read.
 inline constexpr uint32_t kWindowBytes = 128 * 1024;
-inline constexpr uint32_t kBoundBytes = kWindowBytes / 2;  // of Key::bound
+inline constexpr uint32_t kBoundBytes = kWindowBytes / 2;           // of Key::bound
+inline constexpr uint32_t kMostDatagram = 1024, kHeaderBytes = 40;  // the global route header's
 inline constexpr uint32_t kMostPieces = 3;
 
 // The keys with which a request names memory.

@@ -18,12 +18,13 @@ struct Rules {
   uint32_t most_inline;
   bool receives_need_rts;
   bool shared_receives;
+  bool datagrams;
 };
 
 inline Rules rules_of(const std::string& profile) {
-  if (profile == "permissive") return {true, true, false, 0, 3, 512, false, true};
-  if (profile == "connectx") return {true, true, true, 0, 3, 512, false, true};
-  if (profile == "apple-thunderbolt5") return {false, false, false, 4096, 1, 0, true, false};
+  if (profile == "permissive") return {true, true, false, 0, 3, 512, false, true, true};
+  if (profile == "connectx") return {true, true, true, 0, 3, 512, false, true, true};
+  if (profile == "apple-thunderbolt5") return {false, false, false, 4096, 1, 0, true, false, false};
   throw std::invalid_argument("the model has no rules of the profile '" + profile + "'");
 }
 
