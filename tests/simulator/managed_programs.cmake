@@ -38,6 +38,14 @@ railyard_pair_test(ucx_perftest.tag_lat SERVER "${command}" CLIENT "${command} $
 # The connection manager.
 railyard_pair_test(rping SERVER "rping -s -a 127.0.0.1 -p $port -C 100 -V"
                    CLIENT "rping -c -a $peer -p $port -C 100 -V")
+railyard_pair_test(rping.large SERVER "rping -s -a 127.0.0.1 -p $port -C 20 -V -v -d -S 65000"
+                   CLIENT "rping -c -a $peer -p $port -C 20 -V -v -d -S 65000")
+# A queue pair of rping's own, and a server that goes on to the next client.
+railyard_pair_test(rping.own_queue_pair SERVER "rping -s -q -a 127.0.0.1 -p $port -C 20 -V"
+                   CLIENT "rping -c -q -a $peer -p $port -C 20 -V")
+set(command "rping -c -a $peer -p $port -C 20 -V")
+railyard_pair_test(rping.two_clients SERVER "endless rping -s -P -a 127.0.0.1 -p $port"
+                   CLIENT "${command} && ${command}")
 # A death ends the connection like a disconnection, within this test's time.
 railyard_pair_test(rping.killed SERVER "rping -s -a 127.0.0.1 -p $port -v"
                    CLIENT "timeout -s KILL 1 rping -c -a $peer -p $port -C 100000000 || true")
@@ -56,18 +64,27 @@ endforeach()
 railyard_pair_test(cmtime SERVER "endless cmtime -p $port -c 20" CLIENT "cmtime -p $port -c 20 -s $peer")
 railyard_pair_test(mckey AT_ONCE SERVER "mckey -m 239.1.1.1 -C 1" CLIENT "mckey -m 239.1.1.1 -C 1 -s")
 
-foreach(program ib_send_lat ib_send_bw ib_write_bw ib_read_bw)
-  railyard_pair_test(${program}.managed SERVER "${program} -F -R -p $port"
-                     CLIENT "${program} -F -R -p $port $peer")
+# railyard_managed_perftest(<program> <name> [option...])
+function(railyard_managed_perftest program name)
+  string(JOIN " " command ${program} -F -R -n 100 ${ARGN} -p $port)
+  railyard_pair_test(${program}.${name} SERVER "${command}" CLIENT "${command} $peer")
+endfunction()
+
+foreach(operation send write read atomic)
+  foreach(measure lat bw)
+    railyard_managed_perftest(ib_${operation}_${measure} managed)
+  endforeach()
 endforeach()
-railyard_pair_test(ib_send_bw.managed_datagrams SERVER "ib_send_bw -F -R -c UD -p $port"
-                   CLIENT "ib_send_bw -F -R -c UD -p $port $peer")
+foreach(measure lat bw)
+  railyard_managed_perftest(ib_send_${measure} managed_datagrams -c UD)
+endforeach()
+railyard_managed_perftest(ib_send_bw managed_all_at_once -e -b -q 4 --use-srq)
 
 # Sockets over verbs, which live in librdmacm.
 railyard_pair_test(rcopy SERVER "endless rcopy -p $port"
                    CLIENT "rcopy /bin/sh $peer:$note.copy -p $port && cmp /bin/sh $note.copy")
-railyard_pair_test(rstream SERVER "rstream -p $port -T v -S 65536 -I 50 -C 20"
-                   CLIENT "rstream -s $peer -p $port -T v -S 65536 -I 50 -C 20")
+railyard_pair_test(rstream SERVER "rstream -p $port -T v -S 1048576 -I 10 -C 10"
+                   CLIENT "rstream -s $peer -p $port -T v -S 1048576 -I 10 -C 10")
 railyard_pair_test(riostream SERVER "riostream -p $port -S 65536 -I 20 -C 10"
                    CLIENT "riostream -s $peer -p $port -S 65536 -I 20 -C 10")
 railyard_pair_test(udpong AT_ONCE SERVER "endless udpong -b 127.0.0.1 -p $port -S 64 -C 100"
