@@ -52,6 +52,8 @@ void Engine::Watch::check(const Rail* rail) {
   if (start_ == Clock::time_point{}) start_ = now;
   if (now - start_ >= engine_.config_.deadline) fail_unreachable(rail);
   if (!rail) return;
+  if (rail != waits_for_) left_at_ = {};  // each of many peers that left has its own time
+  waits_for_ = rail;
   if (left_at_ == Clock::time_point{}) {
     if (side_channel.has_left(rail->peer())) left_at_ = now;
   } else if (now - left_at_ >= kTimeForLastMessages) {

@@ -79,6 +79,7 @@ class Engine {
     const char* operation_;
     // Of the first check: short operations never read the clock.
     std::chrono::steady_clock::time_point start_{}, left_at_{};
+    const Rail* waits_for_ = nullptr;  // of the check before
   };
 
   // However an operation ends.

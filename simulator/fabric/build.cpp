@@ -141,8 +141,10 @@ void address(Port& port, const Profile& profile, uint64_t guid, uint32_t index, 
   if (!profile.ipv4_gid) return;
   // 169.254.0.0/16 holds what interfaces give themselves on a cable of their own (RFC 3927).
   Gid& mapped = port.gids[1];
+  // Node and device, as long as there are no more than 254 nodes; four times as many with 63 devices each.
+  const uint32_t last = device_on_node + 63 * (node / 254);
   const uint8_t ipv4[] = {169, 254, static_cast<uint8_t>(1 + node % 254),
-                          static_cast<uint8_t>(1 + device_on_node % 254)};
+                          static_cast<uint8_t>(1 + last % 254)};
   mapped.raw[10] = mapped.raw[11] = 0xff;
   memcpy(mapped.raw + 12, ipv4, sizeof ipv4);
   mapped.present = 1;
