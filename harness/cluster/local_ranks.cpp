@@ -66,7 +66,18 @@ std::vector<std::pair<std::string, std::string>> LocalRanks::environment(int ran
     variables.emplace_back(kProgressVariable, workplace_.file(fmt::format("page.{}", rank)));
   }
   variables.emplace_back(kResultVariable, workplace_.file(fmt::format("result.{}.json", rank)));
+  for (const VariablePlan& variable : scenario_.environment) {
+    if (!variable.value) continue;
+    variables.emplace_back(variable.name,
+                           variable.is_file ? workplace_.file(variable.name) : *variable.value);
+  }
   return variables;
+}
+
+void LocalRanks::prepare() {
+  for (const VariablePlan& variable : scenario_.environment) {
+    if (variable.is_file) workplace_.write(variable.name, *variable.value);
+  }
 }
 
 void LocalRanks::start(int rank) {
@@ -76,6 +87,9 @@ void LocalRanks::start(int rank) {
     launch.arguments.assign(scenario_.program.begin() + 1, scenario_.program.end());
   }
   launch.environment = environment(rank);
+  for (const VariablePlan& variable : scenario_.environment) {
+    if (!variable.value) launch.unset.push_back(variable.name);
+  }
   launch.input = open_file("/dev/null", O_RDONLY);
   launch.output =
       open_file(workplace_.file(fmt::format("output.{}", rank)), O_WRONLY | O_CREAT | O_APPEND);

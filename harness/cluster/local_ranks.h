@@ -16,6 +16,7 @@ class LocalRanks : public RankSite {
   // All outlive it. Throws as run_scenario does when the program is not there.
   LocalRanks(const Scenario& scenario, const fabric::Fabric& fabric, const Workplace& workplace);
 
+  void prepare() override;
   void start(int rank) override;
   pid_t pid(int rank) const override;
   std::optional<Ending> ending(int rank) override;

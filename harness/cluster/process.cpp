@@ -53,6 +53,7 @@ struct Setup {
       if (equals != std::string::npos) merged[text.substr(0, equals)] = text.substr(equals + 1);
     }
     for (const auto& [name, value] : how.environment) merged[name] = value;
+    for (const std::string& name : how.unset) merged.erase(name);
     for (const auto& [name, value] : merged) variables.push_back(name + "=" + value);
     for (const std::string& variable : variables) environment.push_back(variable.c_str());
     environment.push_back(nullptr);

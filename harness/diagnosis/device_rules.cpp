@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "diagnosis/rules.h"
+#include "railyard/fabric_names.h"
 
 namespace railyard::harness {
 
@@ -71,16 +72,15 @@ std::optional<Diagnosis> context_limit(const View& view) {
 }
 
 std::optional<Diagnosis> limit_reached(const View& view) {
-  static constexpr const char* kNames[] = {"context", "protection domain", "completion queue",
-                                           "queue pair", "memory region"};
   for (const fabric::DeviceView& device : view.snapshot().devices) {
-    for (size_t each = 0; each < std::size(kNames); ++each) {
+    for (size_t each = 0; each < std::size(device.refusals); ++each) {
       if (device.refusals[each] == 0) continue;
-      bool contexts = static_cast<fabric::Resource>(each) == fabric::Resource::contexts;
+      auto resource = static_cast<fabric::Resource>(each);
+      bool contexts = resource == fabric::Resource::contexts;
       Diagnosis diagnosis{contexts ? "context-limit" : "limit-reached", "", {}, {}};
       diagnosis.headline =
           fmt::format("{} refused rank {} a {}: it has given out as many as it has",
-                      view.port_name(device.port), device.node, kNames[each]);
+                      view.port_name(device.port), device.node, fabric::resource_name(resource));
       add_name(diagnosis, fmt::format("rank {}", device.node));
       add_name(diagnosis, view.port_name(device.port));
       add_name(diagnosis, device.name);

@@ -38,9 +38,9 @@ const RankEvidence* first_to_fail(const Evidence& evidence) {
 Diagnosis from_error(const RankEvidence& rank) {
   const RankError& error = *rank.error;
   Diagnosis diagnosis{"error", "", {}, {}};
-  static const std::vector<std::string> same_name = {"limit-reached", "completion-error",
+  static const std::vector<std::string> same_name = {"limit-reached",     "completion-error",
                                                      "side-channel-lost", "mismatched-collectives",
-                                                     "peer-dead"};
+                                                     "peer-dead",         "configuration"};
   if (error.status.find("RNR_RETRY") != std::string::npos) {
     diagnosis.verdict = "receiver-not-ready";
   } else if (error.status == "IBV_WC_LOC_LEN_ERR") {
@@ -92,7 +92,8 @@ Diagnosis of_a_stuck_run(const View& view) {
     }
     return diagnosis;
   }
-  if (auto diagnosis = first_of(view, {receive_never_filled, ended_early, all_outside})) {
+  if (auto diagnosis = first_of(view, {mismatched_collectives, receive_never_filled,
+                                       group_too_small, ended_early, all_outside})) {
     return *diagnosis;
   }
   return with_waits(
@@ -147,7 +148,9 @@ Diagnosis of_an_ended_run(const View& view) {
             : fmt::format("rank {} exited with code {}", rank.rank, rank.exit.value_or(0));
     return diagnosis;
   }
-  if (auto diagnosis = status_unread(view)) return *diagnosis;
+  if (auto diagnosis = first_of(view, {status_unread, group_too_small, backend_replaced})) {
+    return *diagnosis;
+  }
   return {"ok", "every rank ended well", {}, {}};
 }
 

@@ -23,6 +23,8 @@ struct RankEvidence {
   std::string waiting;      // how it waits, in words; empty: it does not
   bool outside = false;     // it waits outside of verbs: in a socket, a lock
   std::string place;        // "all_sum, iteration 50"; may be empty
+  std::string backend;      // as it says when it has ended, "": it does not
+  int group_size = 0;       // the same, 0: it does not
   std::optional<RankError> error;
 };
 
@@ -31,6 +33,7 @@ struct Evidence {
   std::vector<std::string> node_names;
   std::vector<RankEvidence> ranks;
   DeviceMatrix matrix;  // what the ranks were told of each other's devices
+  std::string backend;  // which they were told to use; "any": as they like
   bool stuck = false;   // the observer says so; otherwise the run has ended
 };
 

@@ -30,6 +30,12 @@ std::optional<Diagnosis> found(Diagnosis&& diagnosis) {
   return std::move(diagnosis);
 }
 
+// "all_sum" of "all_sum, iteration 50"; "" outside of operations.
+std::string operation_of(const RankEvidence& rank) {
+  size_t end = rank.place.find(',');
+  return end == std::string::npos ? "" : rank.place.substr(0, end);
+}
+
 const char* plural(uint64_t count) { return count == 1 ? "" : "s"; }
 
 }  // namespace
@@ -150,6 +156,32 @@ std::optional<Diagnosis> status_unread(const View& view) {
     add_name(diagnosis, fmt::format("rank {}", rank));
     add_name(diagnosis, view.port_name(port));
     add_name(diagnosis, "status-unread");
+  }
+  return found(std::move(diagnosis));
+}
+
+std::optional<Diagnosis> mismatched_collectives(const View& view) {
+  auto waits_to_receive = [&](const fabric::QueuePairView& pair) {
+    const RankEvidence* rank = view.rank(view.rank_of(pair));
+    return rank && rank->alive && !rank->waiting.empty() && view.unfilled(pair) > 0 &&
+           view.unsettled(pair) == 0;
+  };
+  Diagnosis diagnosis{"mismatched-collectives", "", {}, {}};
+  for (const fabric::QueuePairView& pair : view.snapshot().queue_pairs) {
+    if (pair.peer < 0 || !waits_to_receive(pair)) continue;
+    const auto& peer = view.snapshot().queue_pairs[static_cast<size_t>(pair.peer)];
+    const RankEvidence *here = view.rank(view.rank_of(pair)),
+                       *there = view.rank(view.rank_of(peer));
+    // Once for both.
+    if (!waits_to_receive(peer) || here->rank >= there->rank) continue;
+    std::string mine = operation_of(*here), theirs = operation_of(*there);
+    if (mine.empty() || theirs.empty() || mine == theirs) continue;
+    add_line(diagnosis,
+             fmt::format("rank {} is in {} and rank {} in {}; each waits for messages of the other "
+                         "({} and {} receives not filled), and neither has one to send",
+                         here->rank, here->place, there->rank, there->place, view.unfilled(pair),
+                         view.unfilled(peer)));
+    name_both(view, pair, diagnosis);
   }
   return found(std::move(diagnosis));
 }

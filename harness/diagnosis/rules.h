@@ -17,6 +17,10 @@ std::optional<Diagnosis> ended_early(const View& view);  // well, while others w
 std::optional<Diagnosis> call_blocked(const View& view);
 std::optional<Diagnosis> all_outside(const View& view);
 
+// Of the groups that ranks say they have made.
+std::optional<Diagnosis> group_too_small(const View& view);
+std::optional<Diagnosis> backend_replaced(const View& view);
+
 // Of devices.
 std::optional<Diagnosis> context_limit(const View& view);
 std::optional<Diagnosis> limit_reached(const View& view);
@@ -34,6 +38,8 @@ std::optional<Diagnosis> receiver_not_ready(const View& view);
 std::optional<Diagnosis> completion_error(const View& view);
 std::optional<Diagnosis> message_lost(const View& view);
 std::optional<Diagnosis> receive_never_filled(const View& view);
+// Each of two ranks waits for the other, in another operation than the other is in.
+std::optional<Diagnosis> mismatched_collectives(const View& view);
 // No rank has complained, and yet a completion was in error.
 std::optional<Diagnosis> status_unread(const View& view);
 

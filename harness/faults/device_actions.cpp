@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "faults/action.h"
+#include "railyard/fabric_names.h"
 
 namespace railyard::harness {
 
@@ -32,8 +33,8 @@ class LimitAction : public DeviceAction {
     refused_before_ = refused(now);
     int most = plan_.most.value_or(given(now));
     yard_.fabric.limit(device_, plan_.resource, most);
-    record(fmt::format("{} has {} {} given out and gives no more than {}", plan_.port, given(now),
-                       kNames[static_cast<size_t>(plan_.resource)], most),
+    record(fmt::format("{} has {} {}s given out and gives no more than {}", plan_.port, given(now),
+                       fabric::resource_name(plan_.resource), most),
            false);
   }
 
@@ -53,9 +54,6 @@ class LimitAction : public DeviceAction {
   }
 
  private:
-  static constexpr const char* kNames[] = {"contexts", "protection domains", "completion queues",
-                                           "queue pairs", "memory regions"};
-
   uint64_t refused(const fabric::Snapshot& snapshot) const {
     return device_of(snapshot, port_).refusals[static_cast<size_t>(plan_.resource)];
   }

@@ -49,6 +49,7 @@ Json rank_json(const RankReport& rank) {
           {"ended_by_fault", rank.ended_by_fault},
           {"backend", rank.backend},
           {"backend_reason", rank.backend_reason},
+          {"group_size", rank.group_size == 0 ? Json(nullptr) : Json(rank.group_size)},
           {"waited_for", rank.waited_for},
           {"error", error},
           {"operations", operations},

@@ -42,6 +42,7 @@ RankReport read_rank(const Json& value) {
   rank.ended_by_fault = value["ended_by_fault"];
   rank.backend = value["backend"];
   rank.backend_reason = value["backend_reason"];
+  rank.group_size = maybe<int>(value["group_size"]).value_or(0);
   rank.waited_for = value["waited_for"];
   rank.output_tail = value["output_tail"];
   if (!value["error"].is_null()) rank.error = read_error(value["error"]);

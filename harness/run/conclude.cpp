@@ -36,6 +36,7 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
   found.snapshot = snapshot;
   found.stuck = stuck;
   found.matrix = matrix_;
+  found.backend = scenario_.group.backend;
   for (const fabric::NodeSpec& node : scenario_.cluster.spec.nodes)
     found.node_names.push_back(node.name);
   for (size_t i = 0; i < ranks_.size(); ++i) {
@@ -53,6 +54,8 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
     RankReport result;
     if (!rank.alive) read_result(workplace_.file(fmt::format("result.{}.json", i)), result);
     entry.error = result.error;
+    entry.backend = result.backend;
+    entry.group_size = result.group_size;
     entry.finished = !rank.alive && rank.exit == 0 && (!result.has_result || result.ok);
     RankLook look{entry.rank, rank.pid, rank.alive, pages_[i]->current_phase() == Phase::computing,
                   false,      0,        rank.state};
@@ -96,6 +99,15 @@ void ClusterRun::check_leftovers() {
         context.memory_regions));
   }
   report_.faults = faults_.reports(after);
+  // What ends in another way leaves things unread by nature.
+  if (report_.diagnosis.verdict != "ok") return;
+  for (const fabric::PortView& port : after.ports) {
+    if (port.unread_receives == 0) continue;
+    const fabric::DeviceView& device = after.devices[static_cast<size_t>(port.device)];
+    report_.failures.push_back(fmt::format(
+        "left unread: {} messages had arrived on {} of rank {} when it destroyed their queue",
+        port.unread_receives, device.name, device.node));
+  }
 }
 
 int ClusterRun::rank_of(const fabric::TraceEvent& event) const {

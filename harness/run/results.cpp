@@ -50,6 +50,7 @@ void read_result(const std::string& file, RankReport& report) {
     if (value.contains("group") && value["group"].is_object()) {
       report.backend = value["group"].value("backend", "");
       report.backend_reason = value["group"].value("why", "");
+      report.group_size = value["group"].value("size", 0);
     }
     if (value.contains("operations")) {
       for (const json& each : value["operations"])

@@ -135,6 +135,26 @@ void cable_by_default(const Reader& reader, fabric::ClusterSpec& spec, int rails
   spec = std::move(made);
 }
 
+// Every node's right devices to the next one's left devices; c1, c2, ... in the order of (node,
+// rail).
+void cable_as_ring(fabric::ClusterSpec& spec, int rails) {
+  size_t count = spec.nodes.size(), cables = count == 2 ? 1 : count;
+  auto device = [&](int rail, bool right) {
+    return fabric::default_device_name(spec.profile, 2 * rail + right);
+  };
+  for (fabric::NodeSpec& node : spec.nodes) {
+    for (int i = 0; i < 2 * rails; ++i)
+      node.devices.push_back(fabric::default_device_name(spec.profile, i));
+  }
+  for (size_t i = 0; i < cables && count > 1; ++i) {
+    for (int rail = 0; rail < rails; ++rail) {
+      const std::string &here = spec.nodes[i].name, &next = spec.nodes[(i + 1) % count].name;
+      spec.cables.push_back({fmt::format("c{}", spec.cables.size() + 1),
+                             {here + "/" + device(rail, true), next + "/" + device(rail, false)}});
+    }
+  }
+}
+
 }  // namespace
 
 Cluster read_cluster(const Reader& reader) {
@@ -155,14 +175,19 @@ Cluster read_cluster(const Reader& reader) {
 
   int rails = 1;
   if (reader.has("rails")) {
-    if (reader.has("cables")) {
+    if (reader.has("cables") && !reader.at("cables").is_text()) {
       reader.at("rails").fail(
           "rails count the cables to lay by default; drop them beside \"cables\"");
     }
     rails = static_cast<int>(reader.at("rails").whole(1, 16));
   }
   try {
-    if (reader.has("cables")) {
+    if (reader.has("cables") && reader.at("cables").is_text()) {
+      reader.at("cables").one_of({"ring"});
+      if (devices_given)
+        reader.at("nodes").fail("a ring lays devices of its own; drop \"devices\"");
+      cable_as_ring(spec, rails);
+    } else if (reader.has("cables")) {
       CableReader{spec, devices_given, {}}.read(reader.at("cables"));
     } else if (!devices_given) {
       cable_by_default(reader, spec, rails);

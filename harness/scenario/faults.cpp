@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <map>
 
+#include "railyard/fabric_names.h"
 #include "railyard/nearest.h"
 #include "scenario/fault_types.h"
 #include "scenario/sections.h"
@@ -38,27 +39,21 @@ int read_errno(const Reader& reader) {
       fmt::format("'{}' is no errno known here; {}", reader.text(), suggest(reader.text(), names)));
 }
 
-// enum ibv_wc_status, whose numbers are part of the verbs ABI.
 int read_status(const Reader& reader) {
-  static const std::vector<std::string> names = {
-      "IBV_WC_SUCCESS",           "IBV_WC_LOC_LEN_ERR",
-      "IBV_WC_LOC_QP_OP_ERR",     "IBV_WC_LOC_EEC_OP_ERR",
-      "IBV_WC_LOC_PROT_ERR",      "IBV_WC_WR_FLUSH_ERR",
-      "IBV_WC_MW_BIND_ERR",       "IBV_WC_BAD_RESP_ERR",
-      "IBV_WC_LOC_ACCESS_ERR",    "IBV_WC_REM_INV_REQ_ERR",
-      "IBV_WC_REM_ACCESS_ERR",    "IBV_WC_REM_OP_ERR",
-      "IBV_WC_RETRY_EXC_ERR",     "IBV_WC_RNR_RETRY_EXC_ERR",
-      "IBV_WC_LOC_RDD_VIOL_ERR",  "IBV_WC_REM_INV_RD_REQ_ERR",
-      "IBV_WC_REM_ABORT_ERR",     "IBV_WC_INV_EECN_ERR",
-      "IBV_WC_INV_EEC_STATE_ERR", "IBV_WC_FATAL_ERR",
-      "IBV_WC_RESP_TIMEOUT_ERR",  "IBV_WC_GENERAL_ERR"};
+  std::vector<std::string> names = fabric::completion_status_names();
   std::string name = reader.one_of(names);
   return static_cast<int>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
+// "queue-pairs"
 fabric::Resource read_resource(const Reader& reader) {
-  static const std::vector<std::string> names = {
-      "contexts", "protection-domains", "completion-queues", "queue-pairs", "memory-regions"};
+  std::vector<std::string> names;
+  for (auto each : {fabric::Resource::contexts, fabric::Resource::protection_domains,
+                    fabric::Resource::completion_queues, fabric::Resource::queue_pairs,
+                    fabric::Resource::memory_regions}) {
+    names.push_back(fmt::format("{}s", fabric::resource_name(each)));
+    std::replace(names.back().begin(), names.back().end(), ' ', '-');
+  }
   std::string name = reader.one_of(names);
   return static_cast<fabric::Resource>(std::find(names.begin(), names.end(), name) - names.begin());
 }

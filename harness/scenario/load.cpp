@@ -60,7 +60,7 @@ namespace {
 
 Scenario read_scenario(const Reader& whole, std::optional<uint64_t> seed) {
   whole.object({"$schema", "summary", "references", "cluster", "group", "workload", "program",
-                "worker", "variant", "seed", "faults", "expect", "healthy"});
+                "worker", "variant", "environment", "seed", "faults", "expect", "healthy"});
   Scenario scenario;
   scenario.file = whole.file();
   scenario.name = fs::path(whole.file()).stem();
@@ -71,6 +71,7 @@ Scenario read_scenario(const Reader& whole, std::optional<uint64_t> seed) {
   scenario.cluster = read_cluster(whole.at("cluster"));
   if (whole.has("group")) scenario.group = read_group(whole.at("group"), scenario.cluster);
   read_work(whole, scenario);
+  if (whole.has("environment")) scenario.environment = read_environment(whole.at("environment"));
   if (whole.has("faults")) scenario.faults = read_faults(whole.at("faults"), scenario);
   if (whole.has("expect")) {
     scenario.expect = read_expectation(whole.at("expect"), scenario.cluster.ranks, scenario.faults);
@@ -83,7 +84,7 @@ Json healthy_twin(const Reader& whole) {
   Json twin = whole.json();
   Json changes = whole.at("healthy").json();
   whole.at("healthy").object(
-      {"cluster", "group", "workload", "worker", "variant", "faults", "expect"});
+      {"cluster", "group", "workload", "worker", "variant", "environment", "faults", "expect"});
   twin.erase("healthy");
   twin.erase("expect");  // what the faulty one leads to says nothing of this one
   if (changes.contains("worker") && !changes.contains("variant")) twin.erase("variant");

@@ -9,6 +9,7 @@ namespace railyard::harness {
 Cluster read_cluster(const Reader& reader);
 fabric::LinkModel read_link(const Reader& reader);
 GroupPlan read_group(const Reader& reader, const Cluster& cluster);
+std::vector<VariablePlan> read_environment(const Reader& reader);
 std::vector<OperationPlan> read_workload(const Reader& reader, int ranks);
 std::vector<FaultPlan> read_faults(const Reader& reader, const Scenario& scenario);
 Expectation read_expectation(const Reader& reader, int ranks, std::vector<FaultPlan>& faults);

@@ -153,7 +153,8 @@ OperationPlan read_operation(const Reader& entry, int ranks, bool nested) {
 GroupPlan read_group(const Reader& reader, const Cluster& cluster) {
   reader.object({"backend", "deadline", "rails", "matrix"});
   GroupPlan group;
-  if (reader.has("backend")) group.backend = reader.at("backend").one_of({"mesh", "ring", "any"});
+  if (reader.has("backend"))
+    group.backend = reader.at("backend").one_of({"mesh", "ring", "tcp", "tcp-ring", "any"});
   if (reader.has("deadline")) {
     group.deadline = reader.at("deadline").duration();
     if (group.deadline->count() < 1'000'000)
@@ -171,6 +172,22 @@ GroupPlan read_group(const Reader& reader, const Cluster& cluster) {
     }
   }
   return group;
+}
+
+std::vector<VariablePlan> read_environment(const Reader& reader) {
+  std::vector<VariablePlan> plans;
+  for (const auto& [name, entry] : reader.members()) {
+    if (name.empty() || name.find('=') != std::string::npos)
+      reader.fail(fmt::format("'{}' is no name of a variable", name));
+    VariablePlan plan{name, std::nullopt, entry.is_object()};
+    if (plan.is_file) {
+      plan.value = entry.object({"file"}).at("file").text();
+    } else if (!entry.is_null()) {
+      plan.value = entry.text();
+    }
+    plans.push_back(std::move(plan));
+  }
+  return plans;
 }
 
 std::vector<OperationPlan> read_workload(const Reader& reader, int ranks) {

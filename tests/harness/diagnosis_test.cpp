@@ -79,6 +79,58 @@ TEST(Diagnosis, ReceiveNeverFilled) {
       "no send will fill: rank 0 has none outstanding (it sent 1)");
 }
 
+// Each waits to receive from the other, and nobody has anything to send.
+TEST(Diagnosis, MismatchedCollectives) {
+  Yard yard;
+  yard.connect(0);
+  for (int rank : {0, 1}) yard.pair(rank, 0).receives_posted = 1;
+  yard.rank(0).place = "all_sum, iteration 3";
+  yard.rank(1).place = "broadcast, iteration 0";
+  Diagnosis found = yard.diagnose();
+  EXPECT_EQ(found.verdict, "mismatched-collectives");
+  EXPECT_EQ(found.headline,
+            "rank 0 is in all_sum, iteration 3 and rank 1 in broadcast, iteration 0; each waits "
+            "for messages of the other (1 and 1 receives not filled), and neither has one to send");
+  // Once one of them is ahead in the same operation, that says nothing.
+  yard.rank(1).place = "all_sum, iteration 4";
+  EXPECT_EQ(yard.diagnose().verdict, "receive-never-filled");
+}
+
+TEST(Diagnosis, AGroupThatIsTooSmall) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  for (int rank : {0, 1}) {
+    yard.rank(rank).alive = false;
+    yard.rank(rank).finished = true;
+    yard.rank(rank).group_size = 2;
+  }
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+  yard.rank(1).group_size = 1;
+  EXPECT_EQ(yard.diagnose().headline, "rank 1 made a group of 1 where 2 ranks were started");
+}
+
+TEST(Diagnosis, AnotherBackendThanWasAskedFor) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.evidence.backend = "mesh";
+  for (int rank : {0, 1}) {
+    yard.rank(rank).alive = false;
+    yard.rank(rank).finished = true;
+    yard.rank(rank).backend = "mesh";
+  }
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+  yard.rank(0).backend = "ring";
+  EXPECT_EQ(yard.diagnose().verdict, "backend-replaced");
+  yard.evidence.backend = "any";
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+  // TCP will do only where there is no RDMA.
+  yard.rank(0).backend = "tcp-ring";
+  yard.evidence.matrix = {{{}, {}}, {{}, {}}};
+  EXPECT_EQ(yard.diagnose().verdict, "ok");
+  yard.evidence.matrix = {{{}, {"en3"}}, {{"en3"}, {}}};
+  EXPECT_EQ(yard.diagnose().verdict, "backend-replaced");
+}
+
 TEST(Diagnosis, AMessageThatIsHeldForGood) {
   Yard yard;
   yard.connect(0);

@@ -16,6 +16,28 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+TEST(Scenario, CablesAsARing) {
+  Scenario scenario = parse_scenario("x.json", R"({"summary": "s", "workload": [],
+    "cluster": {"profile": "apple-thunderbolt5", "nodes": 3, "cables": "ring", "rails": 2}})");
+  const fabric::ClusterSpec& spec = scenario.cluster.spec;
+  ASSERT_EQ(spec.cables.size(), 6u);
+  EXPECT_THAT(spec.cables[1].ends, ElementsAre("node0/rdma_en5", "node1/rdma_en4"));
+  EXPECT_THAT(spec.cables[4].ends, ElementsAre("node2/rdma_en3", "node0/rdma_en2"));
+  DeviceMatrix matrix = matrix_of(spec, 0);
+  EXPECT_THAT(matrix[2][0], ElementsAre("rdma_en3", "rdma_en5"));
+  EXPECT_THAT(matrix[0][2], ElementsAre("rdma_en2", "rdma_en4"));
+}
+
+TEST(Scenario, TheRanksEnvironment) {
+  Scenario scenario = parse_scenario("x.json", R"({"summary": "s", "workload": [],
+    "cluster": {"nodes": 2}, "environment": {"A": "1", "B": null, "C": {"file": "[[]]"}}})");
+  ASSERT_EQ(scenario.environment.size(), 3u);
+  EXPECT_EQ(scenario.environment[0].value, "1");
+  EXPECT_EQ(scenario.environment[1].value, std::nullopt);
+  EXPECT_TRUE(scenario.environment[2].is_file);
+  EXPECT_EQ(scenario.environment[2].value, "[[]]");
+}
+
 TEST(Scenario, TheExampleOfTheManual) {
   Scenario scenario = parse_scenario("dir/cable-swap.json", R"({
     "summary": "s",

@@ -89,13 +89,13 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     const std::string work = worker::environment(railyard::harness::kWorkVariable);
-    if (!arguments.variant.empty() || work.empty()) find_variant(arguments.variant);
+    if (arguments.variant.empty()) app.parse(worker::variant_of(work));
+    const faulty::Variant& variant = find_variant(arguments.variant);
 
     faulty::Session session;
     session.progress = worker::Progress::from_environment();
-    session.place = faulty::place_from_environment();
+    session.place = variant.place();
     session.work = worker::read_work(work, session.place.ranks);
-    if (arguments.variant.empty()) app.parse(session.work.variant);
     return run(arguments, session);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(WorkerExit::bad_input);

@@ -86,6 +86,27 @@ constexpr Variant kVariants[] = {
     {"joins-on-exit", "early-receive",
      "Joins a thread at its end that reads until the peer closes; the peer does the same.",
      "mlx#3388", joins_on_exit},
+    {"short-device-list", "early-receive",
+     "Devices that are not found are left out of a list that is then indexed by rail.", "mlx#4180",
+     short_device_list},
+    {"null-configuration", "early-receive",
+     "Falls through without a configuration where it is not told to be strict, and uses it.",
+     "mlx#3418", null_configuration, place_or_nothing},
+    {"world-of-one", "early-receive",
+     "Takes a device matrix that cannot be read for a world of one, and succeeds.", "mlx#4210",
+     world_of_one, place_or_world_of_one},
+    {"tcp-first", "early-receive", "Where any backend will do, tries the TCP ring before RDMA.",
+     "mlx#3442", tcp_first},
+    {"presence-is-truth", "early-receive",
+     "Makes a ring where JACCL_RING is set, to whatever, and says nothing of the mesh that was "
+     "asked for.",
+     "kapitan-ai/orchard#116", presence_is_truth},
+    {"narrow-count", "early-receive",
+     "Keeps the length of one transfer over TCP in an integer that is too narrow.", "mlx#4281",
+     narrow_count},
+    {"both-neighbours", "early-receive",
+     "A ring of two pairs left with left and right with right over the one wire that is both.",
+     "mlx#3225", both_neighbours},
 };
 
 }  // namespace

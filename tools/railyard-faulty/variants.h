@@ -14,6 +14,7 @@ struct Variant {
   const char* summary;  // one sentence
   const char* source;   // where it was seen
   void (*run)(Session& session);
+  Place (*place)() = place_from_environment;  // how it reads its environment
 };
 
 std::span<const Variant> variants();
@@ -47,5 +48,16 @@ void system_port(Session& session);
 void no_retry(Session& session);
 void end_unread(Session& session);
 void joins_on_exit(Session& session);
+void short_device_list(Session& session);
+void null_configuration(Session& session);
+void world_of_one(Session& session);
+void tcp_first(Session& session);
+void presence_is_truth(Session& session);
+void narrow_count(Session& session);
+void both_neighbours(Session& session);
+
+// An environment that is not as it must be, read as in the field.
+Place place_or_world_of_one();
+Place place_or_nothing();
 
 }  // namespace railyard::faulty

@@ -41,7 +41,8 @@ worker::Failure failure_of(const railyard::Error& error) {
 void run_rank(worker::Progress& progress, worker::Result& result) {
   const std::optional<railyard::Config> config = railyard::Config::from_environment();
   if (!config) {
-    throw worker::BadInput("no rank, coordinator and devices in the environment (JACCL_RANK, ...)");
+    throw railyard::ConfigurationError(
+        "", "", "no rank, coordinator and devices in the environment; set JACCL_RANK, ...");
   }
   result.rank = config->rank;
   const worker::Work work =
@@ -51,6 +52,7 @@ void run_rank(worker::Progress& progress, worker::Result& result) {
     const std::unique_ptr<railyard::Group> group = railyard::Group::create(*config);
     result.backend = group->backend();
     result.backend_reason = group->backend_reason();
+    result.group_size = group->size();
     progress.connected();
     railyard::rank::run(work, *group, progress, result);
     progress.leaving();

@@ -52,7 +52,8 @@ std::string to_json(const Result& result) {
   const json document = {
       {"rank", result.rank},
       {"ok", result.ok()},
-      {"group", {{"backend", result.backend}, {"why", result.backend_reason}}},
+      {"group",
+       {{"backend", result.backend}, {"why", result.backend_reason}, {"size", result.group_size}}},
       {"operations", operations},
       {"error", result.failure ? describe(*result.failure) : json(nullptr)},
   };

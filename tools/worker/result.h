@@ -38,6 +38,7 @@ struct Result {
   int rank = -1;
   std::string backend;
   std::string backend_reason;
+  int group_size = 0;  // 0: there is no group
   std::vector<OperationResult> operations;
   std::optional<Failure> failure;
 

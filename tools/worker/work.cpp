@@ -211,11 +211,27 @@ Work parse_work(const std::string& text, int ranks) {
   return work;
 }
 
-Work read_work(const std::string& path, int ranks) {
-  if (path.empty()) return {};
+namespace {
+
+std::string text_of(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw BadInput(path + ": cannot be read");
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
+std::string variant_of(const std::string& path) {
+  if (path.empty()) return "";
+  const nlohmann::json root = nlohmann::json::parse(text_of(path), nullptr, false);
+  return root.is_object() && root.contains("variant") && root["variant"].is_string()
+             ? root["variant"].get<std::string>()
+             : "";
+}
+
+Work read_work(const std::string& path, int ranks) {
+  if (path.empty()) return {};
+  const std::string text = text_of(path);
   try {
     return parse_work(text, ranks);
   } catch (const BadInput& error) {

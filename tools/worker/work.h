@@ -58,6 +58,10 @@ struct Work {
   std::string variant;
 };
 
+// The variant that a work file names, "" where there is none; what is wrong with the file is
+// read_work's to say.
+std::string variant_of(const std::string& path);
+
 // Reads and checks the work for a group of `ranks` ranks. An empty path is no work at all.
 // Throws BadInput naming the place ("workload/2/time: ...").
 Work read_work(const std::string& path, int ranks);

@@ -15,6 +15,7 @@ struct Launch {
   std::string executable;  // a path
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  // over the harness's own
+  std::vector<std::string> unset;                                // after that
   int input = -1;  // descriptors, -1: the harness's own
   int output = -1;
   int error = -1;

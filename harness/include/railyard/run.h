@@ -45,6 +45,7 @@ struct RankReport {
   bool has_result = false;  // it left a result file
   bool ok = false;          // it did all it was asked to
   std::string backend, backend_reason;
+  int group_size = 0;  // as it says; 0: it does not
   std::vector<OperationResult> operations;
   std::optional<RankError> error;
   std::optional<CrashReport> crash;

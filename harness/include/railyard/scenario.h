@@ -25,10 +25,17 @@ struct Cluster {
 };
 
 struct GroupPlan {
-  std::string backend = "any";  // mesh, ring or any
+  std::string backend = "any";  // mesh, ring, tcp, tcp-ring or any
   std::optional<Nanoseconds> deadline;
   std::optional<int> rails;            // at most so many per pair
   std::optional<DeviceMatrix> matrix;  // instead of the one that the cables give
+};
+
+// A variable of the ranks' environment that is not as the harness would have it.
+struct VariablePlan {
+  std::string name;
+  std::optional<std::string> value;  // none: unset
+  bool is_file = false;              // the variable names a file with this value as its text
 };
 
 // One entry of the workload; its further keys are the worker's.
@@ -65,6 +72,7 @@ struct Scenario {
   std::vector<std::string> program;  // instead of the worker
   std::string worker = "railyard-rank";
   std::string variant;
+  std::vector<VariablePlan> environment;
   uint64_t seed = 1;
   bool twin = false;  // made from the "healthy" of another
   std::vector<FaultPlan> faults;

@@ -12,7 +12,7 @@
 //                    one WorkerPage.
 // RAILYARD_RESULT    path at which the worker leaves its result (written beside it, then renamed):
 //                      {"rank": 0, "ok": true,
-//                       "group": {"backend": "mesh", "why": "..."},
+//                       "group": {"backend": "mesh", "why": "...", "size": 2},
 //                       "operations": [{"op": "all_sum", "iterations": 200, "digest": "<16 hex>",
 //                                       "mismatch": null}],
 //                       "error": null}

@@ -147,6 +147,19 @@ function drawCables(svg, run, cables, at, roomy) {
   tags.append("text").attr("text-anchor", "middle").attr("dy", ".35em").text((d) => d.cable.name);
 }
 
+// What of the whole graph the verdict comes down to.
+function reduction(run, edges, reduced) {
+  const most = 6, list = element("ul", {});
+  for (const edge of (reduced.length ? reduced : edges).slice(0, most)) {
+    const first = edge.waits[0], more = edge.waits.length > 1 ? ` and ${edge.waits.length - 1} more` : "";
+    list.append(element("li", {}, `rank ${edge.from} for rank ${edge.to}: ${first.port || "?"}: ${first.what}${more}`));
+  }
+  const all = `${count(edges.length)} wait${edges.length === 1 ? "" : "s"}`;
+  const left = reduced.length ? `${all}, ${count(reduced.length)} among those that the verdict names` : all;
+  return element("div", { class: "reduction" },
+    element("p", {}, left, " \u2192 ", element("b", {}, run.verdict.name)), list);
+}
+
 function waitGraph(run, onpick) {
   const edges = d3.flatRollup((run.waits || []).filter((wait) => wait.for !== null && wait.for !== wait.rank),
     (all) => all, (wait) => wait.rank, (wait) => wait.for).map(([from, to, waits]) => ({ from, to, waits }));
@@ -184,6 +197,8 @@ function waitGraph(run, onpick) {
     }), (d) => `rank ${d.from} waits for rank ${d.to}\n` +
       d.waits.map((wait) => `${wait.port || "?"}: ${wait.what}`).join("\n"));
   drawNodes(svg, run, points, shown, onpick, radius);
+  const reduced = crowd || edges.some((edge) => !main(edge)) ? edges.filter(main) : [];
+  box.append(reduction(run, edges, reduced));
   for (const wait of alone) {
     box.append(element("p", {}, `rank ${wait.rank} waits: ${wait.what}`));
   }
