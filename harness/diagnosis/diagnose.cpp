@@ -11,8 +11,18 @@ namespace railyard::harness {
 
 namespace {
 
+// "rank 0 failed first: ...", with that rank's own words.
+bool quotes_another(const RankError& error, const Evidence& evidence) {
+  return std::any_of(evidence.ranks.begin(), evidence.ranks.end(), [&](const RankEvidence& rank) {
+    return rank.error && !rank.error->message.empty() &&
+           error.message.size() > rank.error->message.size() &&
+           error.message.find(rank.error->message) != std::string::npos;
+  });
+}
+
 // A rank whose error only says that another went: not the cause.
 bool follows(const RankError& error, const Evidence& evidence) {
+  if (quotes_another(error, evidence)) return true;
   if (error.code == "aborted" || error.code == "group-unusable") return true;
   if (error.code != "side-channel-lost" && error.code != "peer-dead") return false;
   return std::any_of(evidence.ranks.begin(), evidence.ranks.end(), [&](const RankEvidence& rank) {
@@ -46,6 +56,9 @@ Diagnosis from_error(const RankEvidence& rank) {
   } else if (error.status == "IBV_WC_LOC_LEN_ERR") {
     // The message did not fit its receive; the queue pair that counted it is gone.
     diagnosis.verdict = "frame-count-mismatch";
+  } else if (error.code == "deadline-exceeded" && error.operation == "bootstrap") {
+    // Nobody says why it did not come: nothing was heard of it.
+    diagnosis.verdict = "side-channel-lost";
   } else if (std::find(same_name.begin(), same_name.end(), error.code) != same_name.end()) {
     diagnosis.verdict = error.code;
   }

@@ -96,6 +96,18 @@ TEST(Diagnosis, MismatchedCollectives) {
   EXPECT_EQ(yard.diagnose().verdict, "receive-never-filled");
 }
 
+// Every rank's error tells of the one that failed first, who may be the last to end.
+TEST(Diagnosis, TheRankThatOthersQuote) {
+  Yard yard;
+  yard.evidence.stuck = false;
+  yard.fail(0, "configuration");
+  yard.fail(1, "configuration");
+  yard.rank(0).error->message = "rank 1 failed first: " + yard.rank(1).error->message;
+  yard.rank(0).ended_at_ns = 1;
+  yard.rank(1).ended_at_ns = 2;
+  EXPECT_EQ(yard.diagnose().headline, "rank 1 failed: it failed");
+}
+
 TEST(Diagnosis, AGroupThatIsTooSmall) {
   Yard yard;
   yard.evidence.stuck = false;
