@@ -155,7 +155,7 @@ function reduction(run, edges, reduced) {
     list.append(element("li", {}, `rank ${edge.from} for rank ${edge.to}: ${first.port || "?"}: ${first.what}${more}`));
   }
   const all = `${count(edges.length)} wait${edges.length === 1 ? "" : "s"}`;
-  const left = reduced.length ? `${all}, ${count(reduced.length)} among those that the verdict names` : all;
+  const left = reduced.length ? `${all}, ${count(reduced.length)} for what the verdict names` : all;
   return element("div", { class: "reduction" },
     element("p", {}, left, " \u2192 ", element("b", {}, run.verdict.name)), list);
 }
@@ -177,9 +177,10 @@ function waitGraph(run, onpick) {
   const at = new Map(shown.map((rank, i) => [rank, points[i]]));
   const mutual = new Set(edges.map((edge) => `${edge.from} ${edge.to}`));
   for (const edge of edges) edge.both = mutual.has(`${edge.to} ${edge.from}`);
-  // Among very many, those that touch what the verdict names stand out.
-  const crowd = edges.length > 200, cause = new Set(shown.filter((rank) => namesRank(run, rank)));
-  const main = (edge) => cause.has(edge.from) && cause.has(edge.to);
+  // Among many, those that touch what the verdict names stand out.
+  const crowd = edges.length > 60, cause = new Set(shown.filter((rank) => namesRank(run, rank)));
+  const within = (edge) => cause.has(edge.from) && cause.has(edge.to);
+  const main = edges.some(within) ? within : (edge) => cause.has(edge.to);
   edges.sort((a, b) => main(a) - main(b));
   for (const kind of ["one", "both"]) {
     svg.append("marker").attr("id", `head-${kind}`).attr("viewBox", "0 0 10 10").attr("refX", 9).attr("refY", 5)
@@ -197,7 +198,7 @@ function waitGraph(run, onpick) {
     }), (d) => `rank ${d.from} waits for rank ${d.to}\n` +
       d.waits.map((wait) => `${wait.port || "?"}: ${wait.what}`).join("\n"));
   drawNodes(svg, run, points, shown, onpick, radius);
-  const reduced = crowd || edges.some((edge) => !main(edge)) ? edges.filter(main) : [];
+  const reduced = edges.every(main) ? [] : edges.filter(main);
   box.append(reduction(run, edges, reduced));
   for (const wait of alone) {
     box.append(element("p", {}, `rank ${wait.rank} waits: ${wait.what}`));
