@@ -1,23 +1,12 @@
 # Programs that need more of the system than libibverbs: the paths of the devices, or the connection
 # manager. Unmodified, like those of programs.cmake.
 
-# railyard_sight_test(<name> EXPECT <regular expression> <program> [argument...]): what one rank sees.
-function(railyard_sight_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "EXPECT;PROFILE" "")
-  railyard_program_test(${name} RANKS 1 PROFILE ${arg_PROFILE} ${arg_UNPARSED_ARGUMENTS})
-  list(GET arg_UNPARSED_ARGUMENTS 0 program)
-  if(RAILYARD_PROGRAM_${program})
-    set_tests_properties(simulator.program.${name} PROPERTIES
-                         PASS_REGULAR_EXPRESSION "${arg_EXPECT}")
-  endif()
-endfunction()
-
 # Paths.
-railyard_sight_test(ibstat PROFILE connectx EXPECT "State: Active" ibstat)
-railyard_sight_test(ibstat.apple PROFILE apple-thunderbolt5 EXPECT "Link layer: Ethernet" ibstat)
-railyard_sight_test(ucx_info PROFILE connectx EXPECT "Transport: ud_verbs.*manager: rdmacm" ucx_info -d)
-railyard_sight_test(fi_info PROFILE connectx EXPECT "FI_EP_MSG.*FI_PROTO_RDMA_CM_IB_RC"
-                    fi_info -p verbs)
+railyard_program_test(ibstat RANKS 1 PROFILE connectx EXPECT "State: Active" ibstat)
+railyard_program_test(ibstat.apple RANKS 1 PROFILE apple-thunderbolt5 EXPECT "Link layer: Ethernet" ibstat)
+railyard_program_test(ucx_info RANKS 1 PROFILE connectx EXPECT "Transport: ud_verbs.*manager: rdmacm" ucx_info -d)
+railyard_program_test(fi_info RANKS 1 PROFILE connectx EXPECT "FI_EP_MSG.*FI_PROTO_RDMA_CM_IB_RC"
+                      fi_info -p verbs)
 
 foreach(test am_lat put_bw get fadd)
   set(command "ucx_perftest -p $port -t ${test} -x rc_verbs -d mlx5_0:1 -n 1000")

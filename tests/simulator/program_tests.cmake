@@ -7,10 +7,12 @@ function(railyard_skipped_program_test name missing)
   set_tests_properties(${test} PROPERTIES LABELS programs SKIP_REGULAR_EXPRESSION "skipped: ")
 endfunction()
 
-# railyard_program_test(<name> PROFILE <profile> [RANKS <number>] <program> [argument...])
-# One rank a node; with {peer} among the arguments, rank 0 is the server of the others.
+# railyard_program_test(<name> PROFILE <profile> [RANKS <number>] [LINK <how cables are>]
+#                       [EXPECT <regular expression>] <program> [argument...])
+# One rank a node; with {peer} among the arguments, rank 0 is the server of the others. What it prints is
+# compared with EXPECT, whatever its exit code; without that, it must be 0.
 function(railyard_program_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROFILE;RANKS" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROFILE;RANKS;LINK;EXPECT" "")
   list(POP_FRONT arg_UNPARSED_ARGUMENTS program)
   set(ranks 2)
   if(arg_RANKS)
@@ -22,12 +24,19 @@ function(railyard_program_test name)
     railyard_skipped_program_test(${name} ${program})
     return()
   endif()
+  set(cluster -n ${ranks} --profile ${arg_PROFILE})
+  if(arg_LINK)
+    list(APPEND cluster --link ${arg_LINK})
+  endif()
   set(test simulator.program.${name})
-  add_test(NAME ${test} COMMAND railyard exec -n ${ranks} --profile ${arg_PROFILE} -- ${path}
+  add_test(NAME ${test} COMMAND railyard exec ${cluster} -- ${path}
            ${arg_UNPARSED_ARGUMENTS})
   # The pingpongs report bad payload in words and exit with 0.
   set_tests_properties(${test} PROPERTIES TIMEOUT 60 LABELS programs
                        FAIL_REGULAR_EXPRESSION "invalid data")
+  if(arg_EXPECT)
+    set_tests_properties(${test} PROPERTIES PASS_REGULAR_EXPRESSION "${arg_EXPECT}")
+  endif()
 endfunction()
 
 # railyard_pair_test(<name> [AT_ONCE] [PROFILE <profile>] SERVER <command> CLIENT <command>)
