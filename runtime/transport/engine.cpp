@@ -12,6 +12,8 @@ using Clock = std::chrono::steady_clock;
 
 // How long messages of a peer that left in good order may still be on the way.
 constexpr std::chrono::milliseconds kTimeForLastMessages{200};
+// How often who waits asks whether the cable is still there.
+constexpr std::chrono::milliseconds kBetweenLooks{2};
 // How long drain() waits for sends to complete.
 constexpr std::chrono::milliseconds kDrain{500};
 
@@ -49,9 +51,13 @@ void Engine::Watch::check(const Rail* rail) {
     throw error;
   }
   auto now = Clock::now();
-  if (start_ == Clock::time_point{}) start_ = now;
+  if (start_ == Clock::time_point{}) start_ = looked_at_ = now;
   if (now - start_ >= engine_.config_.deadline) fail_unreachable(rail);
   if (!rail) return;
+  if (now - looked_at_ >= kBetweenLooks) {
+    looked_at_ = now;
+    if (rail->broken()) fail_broken(*rail);
+  }
   if (rail != waits_for_) left_at_ = {};  // each of many peers that left has its own time
   waits_for_ = rail;
   if (left_at_ == Clock::time_point{}) {
@@ -76,6 +82,16 @@ void Engine::Watch::fail_unreachable(const Rail* rail) const {
       fmt::format("{}: nothing came from rank {} over {} (rail {}) within {} ms, though its "
                   "process lives; check the cable, or what that rank waits for",
                   operation_, rail->peer(), rail->device(), rail->index(), deadline),
+      fields);
+}
+
+void Engine::Watch::fail_broken(const Rail& rail) const {
+  ErrorFields fields = fields_of(operation_, rail.place());
+  throw Error(
+      ErrorCode::peer_unreachable,
+      fmt::format("{}: the port of {} is down: the cable to rank {} (rail {}) is unplugged, "
+                  "or what it leads to is off",
+                  operation_, rail.device(), rail.peer(), rail.index()),
       fields);
 }
 

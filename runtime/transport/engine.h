@@ -73,12 +73,13 @@ class Engine {
 
    private:
     [[noreturn]] void fail_unreachable(const Rail* rail) const;
+    [[noreturn]] void fail_broken(const Rail& rail) const;
     [[noreturn]] void fail_left(const Rail& rail) const;
 
     Engine& engine_;
     const char* operation_;
     // Of the first check: short operations never read the clock.
-    std::chrono::steady_clock::time_point start_{}, left_at_{};
+    std::chrono::steady_clock::time_point start_{}, looked_at_{}, left_at_{};
     const Rail* waits_for_ = nullptr;  // of the check before
   };
 

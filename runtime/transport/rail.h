@@ -62,6 +62,10 @@ class Rail {
   virtual Arrival front(bool large) const = 0;
   virtual void pop(bool large) = 0;
 
+  // Whether the device says that its end of the cable is dead: what is waited for will not come. A
+  // system call, perhaps.
+  virtual bool broken() const { return false; }
+
   // Whether something that was sent may still be here, and a try to learn when it has left.
   virtual bool sends_pending() const = 0;
   virtual void flush_sends() = 0;

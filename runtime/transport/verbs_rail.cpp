@@ -157,6 +157,14 @@ void VerbsRail::find_oldest_in_place() {
   }
 }
 
+bool VerbsRail::broken() const {
+  auto since = device_->down_since();
+  // Reliable connections send again, and Thunderbolt controllers keep what they could not send: both
+  // may survive a short break. But who only receives never hears of a long one.
+  auto most = transport_ == Transport::reliable ? QueuePair::kRetriesLast : kShortBreak;
+  return since && Device::Clock::now() - *since > most;
+}
+
 void VerbsRail::flush_sends() {
   if (small_unsignaled_ > 0) send_control({}, true);
 }

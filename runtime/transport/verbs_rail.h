@@ -12,6 +12,7 @@
 // messages, so that two ranks that both send can always tell each other that there is room again.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,11 +60,14 @@ class VerbsRail final : public Rail {
   bool large_pending() const { return !large_sends_.empty() || large_arrived_ != large_posted_; }
   // A request has completed; the requests of one kind do so in order.
   void complete(uint64_t id);
+  bool broken() const override;
   bool sends_pending() const override { return small_sends_ > 0 || !large_sends_.empty(); }
   void flush_sends() override;
 
  private:
   static constexpr uint32_t kControlCredits = 2;
+  // A contact that comes back by then was bad; otherwise somebody has pulled the cable.
+  static constexpr std::chrono::milliseconds kShortBreak{200};
   // Of small messages, where the device takes so much: every adapter of mlx5 does.
   static constexpr uint32_t kInlineBytes = 320;
 

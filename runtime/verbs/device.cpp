@@ -1,6 +1,7 @@
 #include "verbs/device.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -182,6 +183,23 @@ void Device::find_gid() {
               fmt::format("{}: none of its {} GIDs is set; give the interface an address", name_,
                           port_.gid_tbl_len),
               fields);
+}
+
+std::optional<Device::Clock::time_point> Device::down_since() {
+  std::lock_guard lock(events_mutex_);
+  pollfd pending{context_->async_fd, POLLIN, 0};
+  while (library().get_async_event && ::poll(&pending, 1, 0) == 1 && (pending.revents & POLLIN)) {
+    ibv_async_event event{};
+    if (library().get_async_event(context_, &event) != 0) break;
+    if (event.event_type == IBV_EVENT_PORT_ACTIVE) {
+      down_since_.reset();
+    } else if (event.event_type == IBV_EVENT_PORT_ERR ||
+               event.event_type == IBV_EVENT_DEVICE_FATAL) {
+      down_since_ = Clock::now();
+    }
+    if (library().ack_async_event) library().ack_async_event(&event);
+  }
+  return down_since_;
 }
 
 bool Device::is_thunderbolt() const { return port_.link_layer == kLinkLayerThunderbolt; }

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 namespace railyard {
@@ -42,6 +44,11 @@ class Device {
   // How many queue pairs this process has on the device.
   std::atomic<int>& queue_pairs() { return queue_pairs_; }
 
+  // Since when the port is down, as far as the device's asynchronous events say. Reads them, which
+  // is a system call: not for every round of a polling loop.
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> down_since();
+
   bool is_thunderbolt() const;
   // Thunderbolt devices size their queues in frames of 4 KiB, all others in requests.
   uint32_t depth_of(size_t message_bytes) const;
@@ -59,6 +66,8 @@ class Device {
   ibv_port_attr port_{};
   PortAddress address_;
   std::atomic<int> queue_pairs_{0};
+  std::mutex events_mutex_;
+  std::optional<Clock::time_point> down_since_;
 };
 
 inline constexpr uint8_t kPort = 1;

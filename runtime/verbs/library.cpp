@@ -35,6 +35,8 @@ Library load() {
   table.modify_qp = &::ibv_modify_qp;
   table.query_qp = &::ibv_query_qp;
   table.destroy_qp = &::ibv_destroy_qp;
+  table.get_async_event = &::ibv_get_async_event;
+  table.ack_async_event = &::ibv_ack_async_event;
   return table;
 }
 
@@ -55,8 +57,13 @@ constexpr const char* kMend = "install rdma-core (Debian: libibverbs1)";
 }
 
 template <typename Function>
-void find(void* handle, const char* symbol, Function& function) {
+void find_optional(void* handle, const char* symbol, Function& function) {
   function = reinterpret_cast<Function>(dlsym(handle, symbol));
+}
+
+template <typename Function>
+void find(void* handle, const char* symbol, Function& function) {
+  find_optional(handle, symbol, function);
   if (!function) fail(fmt::format("{} has no {}; {}", kFile, symbol, kMend));
 }
 
@@ -87,6 +94,8 @@ Library load() {
   find(handle, "ibv_modify_qp", table.modify_qp);
   find(handle, "ibv_query_qp", table.query_qp);
   find(handle, "ibv_destroy_qp", table.destroy_qp);
+  find_optional(handle, "ibv_get_async_event", table.get_async_event);
+  find_optional(handle, "ibv_ack_async_event", table.ack_async_event);
   return table;
 }
 

@@ -32,6 +32,9 @@ struct Library {
   int (*modify_qp)(ibv_qp* pair, ibv_qp_attr* attributes, int mask);
   int (*query_qp)(ibv_qp* pair, ibv_qp_attr* attributes, int mask, ibv_qp_init_attr* initial);
   int (*destroy_qp)(ibv_qp* pair);
+  // Null where the library has none: programs do without.
+  int (*get_async_event)(ibv_context* context, ibv_async_event* event);
+  void (*ack_async_event)(ibv_async_event* event);
 };
 
 // The table, loaded on the first call and kept for the life of the process. Throws Error (device)

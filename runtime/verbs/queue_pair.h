@@ -3,6 +3,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -43,6 +44,9 @@ class QueuePair {
 
   // Thunderbolt has unreliable connections only; all others are tried with reliable ones first.
   static Transport choose_transport(const std::shared_ptr<Device>& device, CompletionQueue& queue);
+
+  // A reliable connection has given up by then: 8 tries of 67 ms, see connect().
+  static constexpr std::chrono::milliseconds kRetriesLast{1000};
 
   QueuePairAddress address() const;
   QueueDepth granted() const { return granted_; }
