@@ -4,9 +4,11 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build
 
-# A generator and a compiler launcher are chosen once, when build/ is new.
+# A generator, a compiler launcher and flags are chosen once, when build/ is new. Of debug information, functions and
+# lines are enough for a backtrace; all of it costs a quarter of the time that the tests take to compile.
 first=()
 if [ ! -f "$build/CMakeCache.txt" ]; then
+  first+=("-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG")
   if command -v ninja >/dev/null; then first+=(-G Ninja); fi
   if command -v ccache >/dev/null; then first+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 fi
