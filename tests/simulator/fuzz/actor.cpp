@@ -226,7 +226,7 @@ class Actor {
     if (step.solicited) wanted.send_flags |= IBV_SEND_SOLICITED;
     wanted.imm_data = step.immediate;
     if (slot.datagrams()) {
-      wanted.wr.ud = {slot.address, slot.peer, kQueueKey};
+      wanted.wr.ud = {slot.address, slot.peer, queue_key(step.remote)};
     } else if (atomic) {
       wanted.wr.atomic = {command.remote_address, step.seed, ~step.seed, command.remote_key};
     } else {

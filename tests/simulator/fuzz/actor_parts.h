@@ -29,6 +29,13 @@ inline uint8_t* map_memory(size_t bytes) {
 inline constexpr int kAllAccess = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE |
                                   IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
 
+// InfiniBand specification, 10.2.5: a request's queue key whose highest bit is set stands for its
+// queue pair's own.
+inline uint32_t queue_key(Key key) {
+  if (key == Key::bound) return 0x80000000 | ~kQueueKey;
+  return opens(key) ? kQueueKey : kQueueKey + 1;
+}
+
 template <typename T>
 T* need(T* made, const char* what) {
   if (!made) throw std::runtime_error(std::string(what) + ": " + strerror(errno));

@@ -128,6 +128,9 @@ bool Model::decide(Link& link, int side, Send& send) {
     ++own.next_send;
     return true;
   }
+  // InfiniBand specification, 9.8.3: a datagram with another queue key is dropped in silence.
+  if (link.type == IBV_QPT_UD && !opens(send.step.remote))
+    return ++marks_.dropped, conclude(own, send, IBV_WC_SUCCESS), true;
   if (remote_fault(send, target.writable)) {
     if (!reliable) return conclude(own, send, IBV_WC_SUCCESS), true;  // lost in silence
     conclude(own, send, IBV_WC_REM_ACCESS_ERR);

@@ -261,6 +261,9 @@ std::string describe(const Step& step, const Plan& plan) {
     if (step.opcode != IBV_WR_SEND && step.opcode != IBV_WR_SEND_WITH_IMM) {
       out += fmt::format(", to window+{} key {}", step.offset, text(step.remote));
     }
+    if (plan.connections[static_cast<size_t>(step.connection)].type == IBV_QPT_UD &&
+        !opens(step.remote))
+      out += ", a wrong queue key";
     if (step.inlined) out += ", inline";
     if (step.bad >= 0) out += fmt::format(", of which {} is wrong", step.bad);
     if (step.signaled) out += ", signaled";

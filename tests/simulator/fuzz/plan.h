@@ -28,6 +28,9 @@ enum class Key : uint8_t {
 };
 inline constexpr int kKeys = 6, kLocalKeys = 5;
 
+// Whether a datagram that names this key has the queue key of its target.
+inline bool opens(Key key) { return key == Key::good || key == Key::bound; }
+
 enum class Act : uint8_t {
   send,
   receive,
