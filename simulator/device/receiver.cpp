@@ -118,6 +118,10 @@ void QueuePair::adopt() {
       static_cast<int32_t>(peer.port) != record_.peer_port.load()) {
     return;
   }
+  // Adopted before a reset: a reliable sender's PSNs are out of step now, and nobody gets again what
+  // came then.
+  bool again = connection == record_.adopted.load(std::memory_order_relaxed);
+  if (again && reliable()) return;
   const layout::Process& process = segment().process(owner - 1);
   bool same_process = owner - 1 == owner_.attachment().process();
   peer_owner_ = owner;
@@ -125,11 +129,11 @@ void QueuePair::adopt() {
   ring_ = segment().bytes_at(peer.ring);
   ring_mask_ = peer.ring_mask;
   slot_bytes_ = peer.slot_bytes;
-  next_ = 0;
+  next_ = again ? record_.settled.load(std::memory_order_relaxed) : 0;
   last_settled_ticks_ = 0;
   refusing_ = holding_ = false;
   adopted_ = connection;
-  record_.settled.store(0, std::memory_order_relaxed);
+  record_.settled.store(next_, std::memory_order_relaxed);
   record_.refused_at.store(0, std::memory_order_relaxed);
   record_.can_copy.store(same_process || proves_readable(process, process.pid),
                          std::memory_order_relaxed);

@@ -109,5 +109,29 @@ TEST_F(EndedReceiverTest, DestroyedHasAcknowledgedWhatHadArrived) {
   ended([](std::unique_ptr<Pair>& receiver, Queue&) { receiver.reset(); });
 }
 
+// Nor does it hear a reliable sender that did not begin anew with it: their PSNs are out of step.
+TEST_P(FailedRequestTest, AResetReceiverGetsNothingTwice) {
+  cluster("connectx");
+  program([] {
+    Program here;
+    LocalPair pairs(here, {.type = GetParam(), .timeout = 10, .retries = 1});
+    Buffer buffer(here, 4096);
+    ASSERT_EQ(pairs.right.receive({buffer.piece(0, 8)}), 0);
+    ASSERT_EQ(pairs.left.send({buffer.piece(8, 8)}), 0);
+    EXPECT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS);
+    EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_SUCCESS);
+    ASSERT_EQ(pairs.right.to(IBV_QPS_RESET), 0);
+    pairs.right.connect(pairs.left.address());
+    ASSERT_EQ(pairs.right.receive({buffer.piece(0, 8)}), 0);
+    EXPECT_TRUE(pairs.right_queue.quiet());
+    ASSERT_EQ(pairs.left.send({buffer.piece(8, 8)}), 0);
+    if (reliable()) {
+      EXPECT_EQ(pairs.left_queue.next().status, IBV_WC_RETRY_EXC_ERR);
+    } else {
+      EXPECT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace railyard::test

@@ -34,4 +34,5 @@ if(pyverbs_missing OR NOT EXISTS ${tests}/run_tests.py)
 else()
   railyard_program_test(rdma_core_tests RANKS 1 PROFILE connectx
                         sh ${CMAKE_CURRENT_SOURCE_DIR}/programs/rdma_core_tests.sh ${tests} mlx5_0)
+  set_tests_properties(simulator.program.rdma_core_tests PROPERTIES TIMEOUT 240)
 endif()
