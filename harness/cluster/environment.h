@@ -25,4 +25,10 @@ struct RankSurroundings {
 std::vector<std::pair<std::string, std::string>> rank_environment(
     const fabric::Fabric& fabric, int rank, const RankSurroundings& surroundings);
 
+// Of these, those that tell a rank of its group: "ip:port", and where its matrix lies.
+std::vector<std::pair<std::string, std::string>> group_environment(int rank,
+                                                                   const std::string& coordinator,
+                                                                   const std::string& matrix_file,
+                                                                   const GroupPlan& group);
+
 }  // namespace railyard::harness

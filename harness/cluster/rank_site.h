@@ -5,7 +5,6 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "platform/process_state.h"
@@ -39,6 +38,9 @@ class RankSite {
   virtual bool among_themselves(const std::vector<int>& ranks) = 0;
   // Brings the pages up to date, and adds to a look at the fabric what else is known.
   virtual void look(fabric::Snapshot&) {}
+
+  // What went wrong with where they run, a line each; empty: nothing.
+  virtual std::vector<std::string> troubles() const { return {}; }
 
   // What breaks the side channel; nullptr: nothing was asked for.
   virtual SideChannel* side_channel() = 0;

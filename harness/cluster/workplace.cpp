@@ -119,7 +119,7 @@ PageFile::~PageFile() {
   if (page_) munmap(page_, kWorkerPageBytes);
 }
 
-ReservedPort::ReservedPort(bool hold) {
+ReservedPort::ReservedPort(bool hold, const std::string& where) {
   socket_ = socket(AF_INET, SOCK_STREAM, 0);
   if (socket_ < 0) fail("cannot make a socket");
   fcntl(socket_, F_SETFD, FD_CLOEXEC);
@@ -127,11 +127,13 @@ ReservedPort::ReservedPort(bool hold) {
   setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (inet_pton(AF_INET, where.c_str(), &address.sin_addr) != 1) {
+    throw std::runtime_error(where + " is no IPv4 address; write one of this machine's");
+  }
   socklen_t size = sizeof address;
   if (bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
       getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    fail("cannot get a TCP port on 127.0.0.1");
+    fail("cannot get a TCP port on " + where);
   }
   number_ = ntohs(address.sin_port);
 #ifndef __linux__

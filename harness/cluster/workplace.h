@@ -44,13 +44,13 @@ class PageFile {
   WorkerPage* page_ = nullptr;
 };
 
-// A TCP port on 127.0.0.1 that nobody uses. While the object lives, the system gives it to nobody
-// who does not ask for it by number.
+// A TCP port of one of this machine's addresses that nobody uses. While the object lives, the
+// system gives it to nobody who does not ask for it by number.
 class ReservedPort {
  public:
   // `hold`: keep it bound. Whoever then listens on it must set SO_REUSEADDR; a program that may not
   // do so gets it released, and the small risk that another takes it first.
-  explicit ReservedPort(bool hold);
+  explicit ReservedPort(bool hold, const std::string& address = "127.0.0.1");
   ~ReservedPort();
   ReservedPort(const ReservedPort&) = delete;
   ReservedPort& operator=(const ReservedPort&) = delete;

@@ -110,6 +110,8 @@ Json run_json(const RunReport& report) {
       {"passed", report.passed},
       {"interrupted", report.interrupted},
       {"broken", report.broken},
+      {"skipped", report.skipped},
+      {"unchecked", report.unchecked},
       {"failures", report.failures},
       {"expected_verdict", report.expected_verdict},
       {"verdict",
@@ -137,10 +139,11 @@ Json run_json(const RunReport& report) {
 
 std::string json_report(const std::vector<RunReport>& reports, const Suite& suite) {
   Json runs = Json::array();
-  size_t passed = 0;
+  size_t passed = 0, skipped = 0;
   for (const RunReport& report : reports) {
     runs.push_back(run_json(report));
     passed += report.passed;
+    skipped += !report.skipped.empty();
   }
   Json whole = {{"railyard_report", kReportVersion},
                 {"railyard", RAILYARD_VERSION},
@@ -150,7 +153,8 @@ std::string json_report(const std::vector<RunReport>& reports, const Suite& suit
                   {"shard", suite.shard},
                   {"shards", suite.shards}}},
                 {"passed", passed},
-                {"failed", reports.size() - passed},
+                {"failed", reports.size() - passed - skipped},
+                {"skipped", skipped},
                 {"runs", runs}};
   // Ranks may have written anything.
   return whole.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -52,6 +52,9 @@ std::string properties(const RunReport& report) {
 
 std::string outcome(const RunReport& report) {
   if (report.passed) return "";
+  if (!report.skipped.empty()) {
+    return fmt::format("      <skipped message=\"{}\"/>\n", escape(report.skipped));
+  }
   if (report.interrupted) return "      <skipped message=\"interrupted\"/>\n";
   std::string message = report.failures.empty() ? report.diagnosis.headline : report.failures[0];
   const char* element = report.broken ? "error" : "failure";
@@ -68,8 +71,9 @@ std::string junit_report(const std::vector<RunReport>& reports) {
   std::string cases;
   for (const RunReport& report : reports) {
     broken += report.broken;
-    skipped += report.interrupted && !report.broken;
-    failed += !report.passed && !report.interrupted && !report.broken;
+    bool left_out = report.interrupted || !report.skipped.empty();
+    skipped += left_out && !report.broken;
+    failed += !report.passed && !left_out && !report.broken;
     total_ns += report.total_ns;
     std::string folder = std::filesystem::path(report.file).parent_path().string();
     cases += fmt::format(

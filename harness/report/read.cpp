@@ -99,6 +99,8 @@ RunReport read_run(const Json& run) {
   report.passed = run["passed"];
   report.interrupted = run["interrupted"];
   report.broken = run["broken"];
+  if (run.contains("skipped")) report.skipped = run["skipped"];
+  if (run.contains("unchecked")) report.unchecked = texts(run["unchecked"]);
   report.failures = texts(run["failures"]);
   report.expected_verdict = run["expected_verdict"];
   const Json& verdict = run["verdict"];

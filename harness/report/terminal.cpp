@@ -21,6 +21,7 @@ struct Ink {
 };
 
 std::string status(const RunReport& report, const Ink& ink) {
+  if (!report.skipped.empty()) return ink.faint("skipped");
   if (report.passed) return ink.good("passed");
   return ink.bad(report.interrupted ? "interrupted" : "FAILED");
 }
@@ -61,6 +62,9 @@ std::string command_again(const RunReport& report) {
 
 std::string terminal_line(const RunReport& report, bool colour) {
   Ink ink{colour};
+  if (!report.skipped.empty()) {
+    return fmt::format("{}  {:<28} {}", status(report, ink), report.name, report.skipped);
+  }
   std::string time = report.was_stuck
                          ? fmt::format("{} after the last progress",
                                        format_ns(report.verdict_ns - report.last_progress_ns))
@@ -73,11 +77,15 @@ std::string terminal_line(const RunReport& report, bool colour) {
 
 std::string terminal_report(const RunReport& report, bool colour) {
   Ink ink{colour};
+  if (!report.skipped.empty()) {
+    return fmt::format("{}  {}: {}\n", status(report, ink), report.name, report.skipped);
+  }
   std::string out;
   out += fmt::format("{}  {}: {}\n", status(report, ink), ink.strong(report.diagnosis.verdict),
                      report.diagnosis.headline);
   for (const std::string& line : report.diagnosis.details) out += fmt::format("  {}\n", line);
   for (const std::string& line : report.failures) out += ink.bad("  " + line) + "\n";
+  for (const std::string& line : report.unchecked) out += fmt::format("  not checked: {}\n", line);
   out += fmt::format("\n{}\n{}\n", ink.strong(report.name), report.summary);
   for (const RankReport& rank : report.ranks) tell_rank(out, report, rank, ink);
   for (const FaultReport& fault : report.faults) {
@@ -109,10 +117,14 @@ std::string terminal_report(const RunReport& report, bool colour) {
 
 std::string terminal_summary(const std::vector<RunReport>& reports, bool colour) {
   Ink ink{colour};
-  size_t passed = 0;
-  for (const RunReport& report : reports) passed += report.passed;
-  size_t failed = reports.size() - passed;
+  size_t passed = 0, skipped = 0;
+  for (const RunReport& report : reports) {
+    passed += report.passed;
+    skipped += !report.skipped.empty();
+  }
+  size_t failed = reports.size() - passed - skipped;
   std::string text = fmt::format("{} passed, {} failed", passed, failed);
+  if (skipped) text += fmt::format(", {} skipped", skipped);
   return failed ? ink.bad(text) : ink.good(text);
 }
 

@@ -53,6 +53,17 @@ const RankExpectation* expectation_of(const Expectation& expect, int rank) {
   return found == expect.ranks.end() ? nullptr : &found->second;
 }
 
+// Verdicts that are read off queue pairs and cables, which real devices do not show.
+bool hidden_on_hosts(const Expectation& expect) {
+  static const std::vector<std::string> hidden = {
+      "crossed-rails",   "receive-never-filled", "message-dropped-no-receive",
+      "message-lost",    "frame-count-mismatch", "context-limit",
+      "address-unknown", "device-broken",        "receiver-not-ready"};
+  return std::all_of(expect.verdicts.begin(), expect.verdicts.end(), [](const auto& verdict) {
+    return std::find(hidden.begin(), hidden.end(), verdict) != hidden.end();
+  });
+}
+
 }  // namespace
 
 bool expects_end(const Scenario& scenario, int rank) {
@@ -97,7 +108,12 @@ std::optional<Diagnosis> check_data(const std::vector<RankReport>& ranks) {
 void check_expectations(const Scenario& scenario, RunReport& report) {
   const Expectation& expect = scenario.expect;
   auto fail = [&](std::string line) { report.failures.push_back(std::move(line)); };
-  if (!expect.met_by(report.diagnosis.verdict)) {
+  if (report.on_hosts && !expect.met_by(report.diagnosis.verdict) && hidden_on_hosts(expect) &&
+      report.diagnosis.verdict != "ok") {
+    report.unchecked.push_back(
+        fmt::format("the verdict {}: it takes a look into the devices; from outside it is {}",
+                    expect.verdict_text(), report.diagnosis.verdict));
+  } else if (!expect.met_by(report.diagnosis.verdict)) {
     fail(fmt::format("the verdict is {}, expected {}", report.diagnosis.verdict,
                      expect.verdict_text()));
   } else {

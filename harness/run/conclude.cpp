@@ -70,6 +70,11 @@ Evidence ClusterRun::evidence(const fabric::Snapshot& snapshot, bool stuck) cons
 }
 
 Diagnosis ClusterRun::final_diagnosis() {
+  if (std::vector<std::string> troubles = site_->troubles(); !troubles.empty()) {
+    Diagnosis lost{"host-lost", troubles.front(), {}, {}};
+    lost.details.assign(troubles.begin() + 1, troubles.end());
+    return lost;
+  }
   bool all_well = true;
   for (const RankReport& rank : report_.ranks) all_well = all_well && rank.ok;
   if (auto wrong = check_data(report_.ranks)) return explain_data(*wrong, evidence(last_, false));

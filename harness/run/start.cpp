@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "cluster/local_ranks.h"
+#include "hardware/remote_ranks.h"
 #include "run/cluster_run.h"
 #include "run/results.h"
 
@@ -34,12 +35,18 @@ ClusterRun::ClusterRun(const Scenario& scenario, const RunOptions& options)
                       [this, rank](int number) { site_->signal(static_cast<int>(rank), number); },
                       [&self] { self.ended_by_fault = true; }, false};
   }
-  site_ = std::make_unique<LocalRanks>(scenario_, fabric_, workplace_);
+  if (options.hosts) {
+    site_ = std::make_unique<RemoteRanks>(scenario_, options.hosts->remote(), fabric_, workplace_,
+                                          pages_, options_);
+  } else {
+    site_ = std::make_unique<LocalRanks>(scenario_, fabric_, workplace_);
+  }
   report_.file = scenario.file;
   report_.name = scenario.name;
   report_.summary = scenario.summary;
   report_.expected_verdict = scenario.expect.verdict_text();
   report_.seed = scenario.seed;
+  report_.on_hosts = options.hosts != nullptr;
 }
 
 void ClusterRun::start_ranks() {

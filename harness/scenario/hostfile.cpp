@@ -8,7 +8,7 @@ namespace railyard::harness {
 namespace {
 
 Host read_host(const Reader& reader, size_t hosts, bool rdma_needed) {
-  reader.object({"ssh", "ips", "rdma", "cwd", "env"});
+  reader.object({"ssh", "ips", "rdma", "cwd", "env", "directory", "library"});
   Host host;
   host.ssh = reader.at("ssh").text();
   if (host.ssh.empty()) reader.at("ssh").fail("the name is empty; write the machine's ssh name");
@@ -61,7 +61,7 @@ void check_rails(const std::vector<Reader>& entries, const std::vector<Host>& ho
 std::vector<Host> read_hosts(const Reader& whole) {
   bool jaccl = false;
   if (!whole.is_array()) {
-    whole.object({"backend", "hosts", "envs"});
+    whole.object({"backend", "hosts", "envs", "cables", "hand"});
     if (whole.has("backend")) {
       jaccl = whole.at("backend")
                   .one_of({"jaccl", "jaccl-ring", "ring", "any", "mpi"})

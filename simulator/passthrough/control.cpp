@@ -27,6 +27,7 @@ int errno_of(int result) { return result > 0 ? result : result < 0 ? errno : 0; 
 // A verb that makes an object of `resource`: refused by a rule or a limit, or asked of the device.
 template <typename Object, typename Make>
 Object* make(Point point, Resource resource, Device& device, const Make& ask) {
+  Inside inside(point);
   int error = enter(point, device.name.c_str()).error;
   if (error == 0) error = refusal(device, resource);
   if (error != 0) {
@@ -46,6 +47,7 @@ Object* make(Point point, Resource resource, Device& device, const Make& ask) {
 // A verb that ends one. The object is gone afterwards, its device is not.
 template <typename End>
 int end(Point point, Resource resource, Device& device, const End& ask) {
+  Inside inside(point);
   if (int error = enter(point, device.name.c_str()).error) return errno = error;
   int result = ask();
   if (result == 0) device.used(resource).fetch_sub(1);
@@ -97,6 +99,7 @@ ibv_mr* make_region(ibv_pd* domain, size_t bytes, const Make& ask) {
 }  // namespace
 
 RAILYARD_VERB ibv_device** ibv_get_device_list(int* count) {
+  Inside inside(Point::get_device_list);
   if (int error = enter(Point::get_device_list, "").error) {
     if (count) *count = 0;
     return errno = error, nullptr;
@@ -132,6 +135,7 @@ RAILYARD_VERB int ibv_close_device(ibv_context* context) {
 RAILYARD_VERB int ibv_query_device(ibv_context* context, ibv_device_attr* out) {
   static auto ask = real<int (*)(ibv_context*, ibv_device_attr*)>("ibv_query_device");
   const char* device = name_of_device(context);
+  Inside inside(Point::query_device);
   if (int error = enter(Point::query_device, device).error) return errno = error;
   int result = ask(context, out);
   Line line(device, "ibv_query_device");
@@ -154,6 +158,7 @@ namespace {
 template <typename Ask>
 int query_port(ibv_context* context, ibv_port_attr* out, const Ask& ask) {
   const char* device = name_of_device(context);
+  Inside inside(Point::query_port);
   if (int error = enter(Point::query_port, device).error) return errno = error;
   int result = ask();
   Line line(device, "ibv_query_port");
@@ -179,6 +184,7 @@ RAILYARD_VERB int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv
 RAILYARD_VERB int ibv_query_gid(ibv_context* context, uint8_t port, int index, ibv_gid* out) {
   static auto ask = real<int (*)(ibv_context*, uint8_t, int, ibv_gid*)>("ibv_query_gid");
   const char* device = name_of_device(context);
+  Inside inside(Point::query_gid);
   Answer answer = enter(Point::query_gid, device);
   if (answer.error) return errno = answer.error, -1;
   int result = ask(context, port, index, out);
@@ -259,6 +265,7 @@ RAILYARD_VERB ibv_qp* ibv_create_qp(ibv_pd* domain, ibv_qp_init_attr* wanted) {
 RAILYARD_VERB int ibv_modify_qp(ibv_qp* pair, ibv_qp_attr* attributes, int mask) {
   static auto ask = real<int (*)(ibv_qp*, ibv_qp_attr*, int)>("ibv_modify_qp");
   const char* device = name_of_device(pair->context);
+  Inside inside(Point::modify_qp);
   int error = enter(Point::modify_qp, device).error;
   int result = error ? (errno = error) : ask(pair, attributes, mask);
   Line line(device, "ibv_modify_qp");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "passthrough/real.h"
 #include "passthrough/record.h"
 
 namespace railyard::passthrough {
@@ -25,7 +26,8 @@ void pause_thread(int64_t ns) {
 
 constexpr int64_t kLookNs = 200'000;
 
-void wait_for_release(const RuleState& state) {
+void wait_for_release(const RuleState& state, Point point) {
+  Inside inside(point);
   while (state.released.load(std::memory_order_acquire) == 0) pause_thread(kLookNs);
 }
 
@@ -79,11 +81,38 @@ void take(ibv_context* context, Device& device) {
   }
 }
 
+void look_at_ports() {
+  RulePage& page = Rules::instance().page();
+  uint32_t asked = page.ports_asked.load();
+  if (page.ports_answered.exchange(asked) == asked) return;
+  using Query = int (*)(ibv_context*, uint8_t, _compat_ibv_port_attr*);
+  static auto ask = real<Query>("ibv_query_port");
+  std::unique_lock lock(mutex, std::try_to_lock);
+  if (!lock) return;
+  for (size_t i = 0; i < kMostPorts; ++i) {
+    ibv_context* context = contexts[i].context.load();
+    if (!context) continue;
+    // The old structure is shorter than the new one.
+    ibv_port_attr attributes{};
+    if (ask(context, 1, reinterpret_cast<_compat_ibv_port_attr*>(&attributes)) != 0) continue;
+    PortSeen& port = page.ports[i];
+    contexts[i].device->name.copy(port.device, sizeof(port.device) - 1);
+    port.state.store(static_cast<uint32_t>(attributes.state) + 1, std::memory_order_release);
+  }
+}
+
 void give_back(ibv_context* context) {
   std::lock_guard lock(mutex);
   OpenContext& ours = opened(context);
   if (ours.context.load() == context) ours.context.store(nullptr, std::memory_order_release);
 }
+
+Inside::Inside(Point point)
+    : before_(Rules::instance().page().inside.exchange(static_cast<uint32_t>(point))) {
+  Rules::instance().page().calls.fetch_add(1, std::memory_order_relaxed);
+}
+
+Inside::~Inside() { Rules::instance().page().inside.store(before_); }
 
 Answer enter(Point point, const char* device) {
   Answer answer;
@@ -101,7 +130,7 @@ Answer enter(Point point, const char* device) {
         pause_thread(rule->delay_ns);
         break;
       case Deed::block:
-        wait_for_release(rules.state(*rule));
+        wait_for_release(rules.state(*rule), point);
         break;
       case Deed::gid:
         answer.gid = rule;

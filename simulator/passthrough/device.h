@@ -52,9 +52,23 @@ struct Answer {
 };
 Answer enter(Point point, const char* device);
 
+// While it lives, the page says that the process is in this verb.
+class Inside {
+ public:
+  explicit Inside(Point point);
+  ~Inside();
+  Inside(const Inside&) = delete;
+
+ private:
+  uint32_t before_;
+};
+
 // Whether one more of a resource is refused: the errno, 0: no. `asked` is for the limits of one
 // queue pair, `now` what is in use already.
 int refusal(Device& device, Resource resource, int64_t asked = 1);
+
+// Looks at the ports of all open devices, for the page.
+void look_at_ports();
 
 // The functions that stand in the tables.
 int post_send(ibv_qp* pair, ibv_send_wr* requests, ibv_send_wr** bad);

@@ -15,13 +15,7 @@ namespace railyard::passthrough {
 
 namespace {
 
-constexpr const char* kPoints[] = {
-    "ibv_get_device_list", "ibv_open_device", "ibv_close_device", "ibv_query_device",
-    "ibv_query_port",      "ibv_query_gid",   "ibv_alloc_pd",     "ibv_dealloc_pd",
-    "ibv_reg_mr",          "ibv_dereg_mr",    "ibv_create_cq",    "ibv_destroy_cq",
-    "ibv_create_qp",       "ibv_modify_qp",   "ibv_destroy_qp",   "ibv_post_send",
-    "ibv_post_recv",       "ibv_poll_cq",     "completion"};
-static_assert(std::size(kPoints) == static_cast<size_t>(Point::count));
+static_assert(std::size(kPlaces) == static_cast<size_t>(Point::count));
 
 constexpr const char* kResources[] = {"contexts",        "protection-domains", "completion-queues",
                                       "queue-pairs",     "memory-regions",     "send-requests",
@@ -93,8 +87,9 @@ template <typename Kind, size_t N>
 Kind one_of(const char* const (&names)[N], const std::string& name, const char* what) {
   std::string all;
   for (size_t i = 0; i < N; ++i) {
+    if (!*names[i]) continue;
     if (name == names[i]) return static_cast<Kind>(i);
-    all += (i ? ", " : "") + std::string(names[i]);
+    all += (all.empty() ? "" : ", ") + std::string(names[i]);
   }
   throw std::runtime_error("'" + name + "' is no " + what + "; write one of " + all);
 }
@@ -158,7 +153,7 @@ void read_deed(Rule& rule, Words& words, const std::string& word) {
 }
 
 void read_at(Rule& rule, Words& words) {
-  rule.point = one_of<Point>(kPoints, words.value("at"), "place for a rule");
+  rule.point = one_of<Point>(kPlaces, words.value("at"), "place for a rule");
   bool has_deed = false;
   for (std::string word; words.next(word);) {
     if (word == "nth") {
@@ -195,7 +190,7 @@ void read_limit(Rule& rule, Words& words) {
 
 }  // namespace
 
-const char* name_of(Point point) { return kPoints[static_cast<size_t>(point)]; }
+const char* name_of(Point point) { return kPlaces[static_cast<size_t>(point)]; }
 const char* name_of(Resource resource) { return kResources[static_cast<size_t>(resource)]; }
 
 Rule parse_rule(const std::string& line) {

@@ -10,9 +10,9 @@
 
 namespace railyard::passthrough {
 
-// Where a rule can take hold.
+// Where a rule can take hold: kPlaces.
 enum class Point {
-  get_device_list,
+  get_device_list = 1,
   open_device,
   close_device,
   query_device,
@@ -30,7 +30,7 @@ enum class Point {
   post_send,
   post_recv,
   poll_cq,
-  completion,  // not a verb: each completion that a poll has found
+  completion,
   count,
 };
 const char* name_of(Point point);  // "ibv_open_device"; "completion"
@@ -80,6 +80,7 @@ class Rules {
   const std::vector<const Rule*>& limits() const { return limits_; }
   bool any() const { return !rules_.empty(); }
 
+  RulePage& page() const { return *page_; }
   RuleState& state(const Rule& rule) const { return page_->rules[rule.index]; }
   // Whether the rule counts calls now.
   bool counting(const Rule& rule) const;

@@ -56,6 +56,7 @@ void alter(const char* device, ibv_wc* completions, int found) {
 int post_send(ibv_qp* pair, ibv_send_wr* requests, ibv_send_wr** bad) {
   const OpenContext& ours = opened(pair->context);
   Rules& rules = Rules::instance();
+  rules.page().posted.fetch_add(1, std::memory_order_relaxed);
   if (!rules.any()) return ours.post_send(pair, requests, bad);
   for (ibv_send_wr* each = requests; each; each = each->next) {
     if (int error = post_one(ours, pair, each)) {
@@ -71,6 +72,7 @@ int post_send(ibv_qp* pair, ibv_send_wr* requests, ibv_send_wr** bad) {
 
 int post_receive(ibv_qp* pair, ibv_recv_wr* requests, ibv_recv_wr** bad) {
   const OpenContext& ours = opened(pair->context);
+  Rules::instance().page().posted.fetch_add(1, std::memory_order_relaxed);
   if (!Rules::instance().at(Point::post_recv).empty()) {
     if (int error = enter(Point::post_recv, ours.device->name.c_str()).error) {
       if (bad) *bad = requests;
@@ -96,7 +98,17 @@ int poll(ibv_cq* queue, int count, ibv_wc* out) {
   int found = ours.poll_cq(queue, count, out);
   if (found < 0) return found;
   if (Drops::instance().possible()) found = Drops::instance().settle(queue, out, found, count);
-  if (found > 0) alter(device, out, found);
+  if (found > 0) {
+    rules.page().completed.fetch_add(static_cast<uint64_t>(found), std::memory_order_relaxed);
+    alter(device, out, found);
+  } else {
+    RulePage& page = rules.page();
+    if (page.ports_asked.load(std::memory_order_relaxed) !=
+        page.ports_answered.load(std::memory_order_relaxed)) {
+      look_at_ports();
+    }
+    page.empty_polls.fetch_add(1, std::memory_order_relaxed);
+  }
   return found;
 }
 

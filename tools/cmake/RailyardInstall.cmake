@@ -1,7 +1,8 @@
 # What `cmake --install` puts where, and the packages made of it.
 #
 #   bin/                  railyard and the workers that it starts
-#   lib/railyard/         the drop-in verbs library: not where other programs look for the system's
+#   lib/railyard/         the drop-in verbs library, and the one that passes through: not where
+#                         other programs look for the system's
 #   lib/, include/        the collective runtime, to link with
 #   lib/cmake/railyard/   find_package(railyard)
 #   share/railyard/       scenarios and schemas
@@ -9,7 +10,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(programs "")
-foreach(program railyard railyard-rank railyard-rank-sim railyard-faulty railyard-bench)
+foreach(program railyard railyard-rank railyard-rank-sim railyard-faulty railyard-bench railyard-host)
   if(TARGET ${program})
     list(APPEND programs ${program})
   endif()
@@ -30,6 +31,10 @@ foreach(library railyard-ibverbs railyard-paths)
     install(TARGETS ${library} LIBRARY DESTINATION lib/railyard NAMELINK_SKIP)
   endif()
 endforeach()
+
+if(TARGET railyard-passthrough)
+  install(TARGETS railyard-passthrough LIBRARY DESTINATION lib/railyard/passthrough NAMELINK_SKIP)
+endif()
 
 set_target_properties(railyard-runtime PROPERTIES EXPORT_NAME runtime)
 set_target_properties(railyard-runtime-base PROPERTIES EXPORT_NAME runtime-base)

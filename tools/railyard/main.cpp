@@ -121,7 +121,14 @@ int dispatch(int argc, char** argv) {
                     "Keep the run's directory: outputs, results, matrix");
   run_app->add_flag("-v,--verbose", run_command.verbose,
                     "The whole story of scenarios that pass, too");
-  run_app->add_option("--hosts", run_command.hosts_file, "An MLX hostfile of real machines");
+  CLI::Option* hosts =
+      run_app->add_option("--hosts", run_command.hosts.file, "Run on real machines: an MLX hostfile");
+  run_app->add_option("--launcher", run_command.hosts.launcher, "What starts ranks on the hosts")
+      ->needs(hosts)
+      ->check(CLI::IsMember({"ssh", "mpirun", "srun"}));
+  run_app->add_option("--hand", run_command.hosts.hand_command,
+                      "A command that moves plugs when somebody would be asked to")
+      ->needs(hosts);
 
   CLI::App* report_app = app.add_subcommand("report", "Work on the reports of runs");
   report_app->require_subcommand(1);

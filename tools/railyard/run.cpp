@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "railyard/hosts.h"
 #include "railyard/report.h"
 #include "railyard/run.h"
 #include "railyard/scenario.h"
@@ -22,17 +23,27 @@ namespace {
 // Messages that records keep, over all runs together.
 constexpr size_t kMostMessages = 250'000, kFewestMessages = 2'000;
 
+RunReport report_on(const Scenario& scenario) {
+  RunReport report;
+  report.file = scenario.file;
+  report.name = scenario.name;
+  report.summary = scenario.summary;
+  report.seed = scenario.seed;
+  report.expected_verdict = scenario.expect.verdict_text();
+  return report;
+}
+
 // One scenario that the harness itself cannot run must not end the others.
 RunReport run_one(const Scenario& scenario, const RunOptions& options) {
   try {
+    if (options.hosts) {
+      RunReport report = report_on(scenario);
+      report.skipped = options.hosts->obstacle(scenario);
+      if (!report.skipped.empty()) return report;
+    }
     return run_scenario(scenario, options);
   } catch (const std::exception& error) {
-    RunReport report;
-    report.file = scenario.file;
-    report.name = scenario.name;
-    report.summary = scenario.summary;
-    report.seed = scenario.seed;
-    report.expected_verdict = scenario.expect.verdict_text();
+    RunReport report = report_on(scenario);
     report.broken = true;
     report.failures = {error.what()};
     report.diagnosis = {"error", fmt::format("railyard itself failed: {}", error.what()), {}, {}};
@@ -63,7 +74,8 @@ class Teller {
     if (ended != under_way_.end()) under_way_.erase(ended);
     if (colour_) fmt::print(out_, "\033[K");
     if (count_ > 1) fmt::print(out_, "{}\n", terminal_line(report, colour_));
-    if (count_ == 1 || !report.passed || verbose_) {
+    bool failed = !report.passed && report.skipped.empty();
+    if (count_ == 1 || failed || verbose_) {
       fmt::print(out_, "{}\n", terminal_report(report, colour_));
     }
     show_progress();
@@ -134,13 +146,22 @@ void replace_program(Scenario& scenario, const std::string& program) {
   if (!program.empty() && !scenario.program.empty()) scenario.program[0] = program;
 }
 
+// The hosts, before any rank starts: a table of them, and a line for each that cannot be used.
+int look_over(Hosts& hosts) {
+  Hosts::Preflight preflight = hosts.preflight();
+  fmt::print(stderr, "{}", preflight.table);
+  for (const std::string& problem : preflight.problems) fmt::print(stderr, "{}\n", problem);
+  if (preflight.problems.empty()) return kMet;
+  return preflight.bad_input ? kBadInput : kBroken;
+}
+
 }  // namespace
 
 int exit_code(const std::vector<RunReport>& reports) {
   if (interrupted.load() != 0) return 128 + interrupted.load();
   bool met = true, broken = false;
   for (const RunReport& report : reports) {
-    met = met && report.passed;
+    met = met && (report.passed || !report.skipped.empty());
     broken = broken || report.broken;
   }
   return broken ? kBroken : met ? kMet : kNotMet;
@@ -160,26 +181,27 @@ int run(const RunCommand& command) {
   scenarios = shard_of(std::move(scenarios), command.shard);
   for (Scenario& scenario : scenarios) replace_program(scenario, command.program);
   command.outputs.check();
-  if (!command.hosts_file.empty()) {
-    load_hostfile(command.hosts_file);
-    fmt::print(
-        stderr,
-        "{}: the hostfile is well-formed, but starting ranks over ssh is not available yet\n",
-        command.hosts_file);
-    return kBroken;
+  std::unique_ptr<Hosts> hosts;
+  if (command.hosts.file.empty()) {
+    for (const Scenario& scenario : scenarios) check_runnable(scenario);
+  } else {
+    hosts = std::make_unique<Hosts>(command.hosts);
+    if (int code = look_over(*hosts); code != kMet) return code;
   }
-  for (const Scenario& scenario : scenarios) check_runnable(scenario);
 
   RunOptions options;
   options.keep = command.keep;
   options.interrupt = &interrupted;
+  options.hosts = hosts.get();
   if (command.outputs.any()) {
     options.record_messages =
         std::max(kFewestMessages, kMostMessages / std::max<size_t>(1, scenarios.size()));
   }
   // What people read goes where it does not mix with a report.
   Teller teller(command.outputs.to_stdout() ? stderr : stdout, scenarios.size(), command.verbose);
-  std::vector<RunReport> reports = run_all(scenarios, options, command.jobs, teller);
+  // Hosts take one scenario at a time.
+  int jobs = hosts ? 1 : command.jobs;
+  std::vector<RunReport> reports = run_all(scenarios, options, jobs, teller);
   teller.summary(reports);
   command.outputs.write(reports, suite);
   return exit_code(reports);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "outputs.h"
+#include "railyard/hosts.h"
 
 namespace railyard::cli {
 
@@ -25,7 +26,7 @@ struct Shard {
 struct RunCommand {
   std::vector<std::string> paths;  // empty: scenarios/
   Outputs outputs;
-  std::string hosts_file;
+  harness::HostOptions hosts;  // without a file: a simulated cluster
   std::optional<uint64_t> seed;
   std::string program;  // instead of the program that scenarios name
   Shard shard;

@@ -12,6 +12,7 @@
 
 namespace railyard::harness {
 
+class Hosts;
 struct RunRecord;
 
 struct RankError {
@@ -77,6 +78,9 @@ struct RunReport {
   bool passed = false;
   bool interrupted = false;
   bool broken = false;  // the harness itself failed; the failures say how
+  std::string skipped;  // why it was not run at all; then it has neither passed nor failed
+  bool on_hosts = false;
+  std::vector<std::string> unchecked;  // expectations that hosts do not show, one line each
   std::string expected_verdict;
   int64_t began_unix_ns = 0;          // when the first rank was started, since 1970
   std::vector<std::string> failures;  // expectations that were not met, one line each
@@ -97,6 +101,7 @@ struct RunOptions {
   bool keep = false;                            // leave the temporary directory
   size_t record_messages = 0;                   // so many at most in the record; 0: no record
   const std::atomic<int>* interrupt = nullptr;  // a signal's number once the user wants to stop
+  Hosts* hosts = nullptr;                       // where ranks run; nullptr: on a simulated cluster
 };
 
 // Whether the programs that a scenario needs are there. Throws as run_scenario does.

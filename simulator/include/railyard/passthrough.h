@@ -38,9 +38,53 @@ struct RuleState {
   std::atomic<int64_t> first_fired_ns{0};  // CLOCK_MONOTONIC
 };
 
+// What the library last saw of the port of an open device.
+struct PortSeen {
+  char device[28] = {};            // written before the state
+  std::atomic<uint32_t> state{0};  // enum ibv_port_state, plus one; 0: no device here
+};
+
+inline constexpr uint32_t kMostPorts = 16;
+
 struct RulePage {
   std::atomic<uint32_t> loaded{0};  // the library has read its rules: so many, plus one
+
+  // What the process does with its devices.
+  std::atomic<uint32_t> inside{0};     // the verb that it is in: its Place; 0: none
+  std::atomic<uint64_t> calls{0};      // verbs of the control path, begun
+  std::atomic<uint64_t> posted{0};     // sends and receives
+  std::atomic<uint64_t> completed{0};  // completions that polls have found
+  std::atomic<uint64_t> empty_polls{0};
+
+  // The next poll after ports_asked has grown looks at the ports of all open devices.
+  std::atomic<uint32_t> ports_asked{0}, ports_answered{0};
+  PortSeen ports[kMostPorts];
+
   RuleState rules[kMostRules];
+};
+
+// The places at which rules take hold, by number from 1: "ibv_open_device"; "" for none.
+inline constexpr const char* kPlaces[] = {
+    "",
+    "ibv_get_device_list",
+    "ibv_open_device",
+    "ibv_close_device",
+    "ibv_query_device",
+    "ibv_query_port",
+    "ibv_query_gid",
+    "ibv_alloc_pd",
+    "ibv_dealloc_pd",
+    "ibv_reg_mr",
+    "ibv_dereg_mr",
+    "ibv_create_cq",
+    "ibv_destroy_cq",
+    "ibv_create_qp",
+    "ibv_modify_qp",
+    "ibv_destroy_qp",
+    "ibv_post_send",
+    "ibv_post_recv",
+    "ibv_poll_cq",
+    "completion",  // not a verb: each completion that a poll has found
 };
 
 static_assert(sizeof(RulePage) <= kRulePageBytes);

@@ -8,10 +8,10 @@ const kActivities = ["starting", "working", "computing", "waiting", "blocked", "
 
 function outcome(run) {
   if (run.passed) return "passed";
-  return run.interrupted ? "cut" : "failed";
+  return run.interrupted || run.skipped ? "cut" : "failed";
 }
 function outcomeWord(run) {
-  return { passed: "passed", failed: run.broken ? "broken" : "failed", cut: "interrupted" }[outcome(run)];
+  return { passed: "passed", failed: run.broken ? "broken" : "failed", cut: run.skipped ? "skipped" : "interrupted" }[outcome(run)];
 }
 
 // 1234567 ns -> "1.23 ms"
