@@ -10,6 +10,7 @@
 #include "platform/process_state.h"
 #include "railyard/fabric.h"
 #include "railyard/process.h"
+#include "railyard/run.h"
 
 namespace railyard::harness {
 
@@ -41,6 +42,16 @@ class RankSite {
 
   // What went wrong with where they run, a line each; empty: nothing.
   virtual std::vector<std::string> troubles() const { return {}; }
+
+  // How long the run was held up by somebody's hands so far.
+  virtual int64_t waited_ns() const { return 0; }
+
+  // What ranks last did in verbs, a line each in order of time, once every rank has ended; empty where
+  // the fabric tells it.
+  virtual std::vector<std::string> last_events() const { return {}; }
+
+  // What devices did, once every rank has ended.
+  virtual std::vector<ConformanceEntry> conformance() const { return {}; }
 
   // What breaks the side channel; nullptr: nothing was asked for.
   virtual SideChannel* side_channel() = 0;

@@ -36,6 +36,8 @@ class DeviceFaults {
   // Has a cable's state changed, by a command or by somebody's hand; returns when that is
   // confirmed. What was done and by whom, in words; `done` false: nobody did it.
   virtual std::string by_hand(const FaultPlan& plan, const std::string& what, bool& done) = 0;
+  // What the devices themselves have shown of cables that moved, in words.
+  virtual std::string shown(const FaultPlan& plan) const = 0;
 };
 
 }  // namespace railyard::harness

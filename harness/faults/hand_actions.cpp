@@ -46,7 +46,10 @@ class HandAction : public Action {
   }
   void tick(const fabric::Snapshot& now) override { model_->tick(now); }
   bool pending() const override { return model_->pending(); }
-  void conclude(const fabric::Snapshot& after) override { model_->conclude(after); }
+  void conclude(const fabric::Snapshot& after) override {
+    model_->conclude(after);
+    if (fired_) record(yard_.devices->shown(plan_), false);
+  }
 
  private:
   ActionPointer model_;

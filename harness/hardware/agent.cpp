@@ -15,6 +15,7 @@
 #include "cluster/relay.h"
 #include "cluster/workplace.h"
 #include "hardware/channel.h"
+#include "platform/executable.h"
 #include "platform/process_state.h"
 #include "railyard/guard.h"
 #include "railyard/passthrough.h"
@@ -121,7 +122,8 @@ class Agent {
                    {"system", system.sysname},
                    {"release", system.release},
                    {"machine", system.machine},
-                   {"name", system.nodename}});
+                   {"name", system.nodename},
+                   {"libraries", passthrough_directory()}});
   }
 
   void hear(const json& message) {
@@ -230,7 +232,10 @@ class Agent {
     Process process(launch);
     for (int descriptor : {launch.input, launch.output, launch.error}) close(descriptor);
     int64_t deadline = monotonic_ns() + kInspectionNs;
-    while (!process.ending() && monotonic_ns() < deadline) usleep(2000);
+    while (!process.ending() && monotonic_ns() < deadline && !channel_.ended()) {
+      auto other = channel_.receive(kBusyLookMs);
+      if (other && other->value("do", "") == "beat") hear(*other);
+    }
     heard_ns_ = monotonic_ns();
     json found = json::parse(text_of(place.file("found"), kMostRecord), nullptr, false);
     if (!process.ending()) {

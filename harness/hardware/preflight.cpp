@@ -27,12 +27,6 @@ constexpr const char* kPassthrough = "libibverbs.so.1";
 // What goes to a host that has nothing: the programs and the pass-through library.
 constexpr const char* kPrograms[] = {"railyard-host", "railyard-rank", "railyard-faulty"};
 
-// For the host's shell, with Railyard's directory in $D: it, and where the pass-through library
-// lies.
-constexpr const char* kTellPlaces =
-    "L=-; for P in lib/railyard/passthrough lib/passthrough; do [ -d \"$D/$P\" ] && L=\"$D/$P\"; "
-    "done; echo \"$D\"; echo \"$L\"";
-
 std::string own_system() {
   utsname system{};
   uname(&system);
@@ -73,13 +67,13 @@ void RemoteHosts::reach(size_t host) {
   // Where Railyard is: where the hostfile says, in the path, or in this user's cache.
   CommandResult result = entry.ssh->run(fmt::format(
       "uname -sm; D={}; [ -n \"$D\" ] || D=$(dirname \"$(dirname \"$(command -v railyard-host || "
-      "echo /-/-/-)\")\"); [ -x \"$D/bin/railyard-host\" ] || exit 0; {}",
-      shell_quoted(named), kTellPlaces));
+      "echo /-/-/-)\")\"); [ -x \"$D/bin/railyard-host\" ] && echo \"$D\"; exit 0",
+      shell_quoted(named)));
   if (result.exit != 0) throw std::runtime_error(why_not(result));
   std::istringstream lines(result.output);
   std::string system;
   std::getline(lines, system);
-  if (std::getline(lines, entry.directory) && std::getline(lines, entry.libraries)) return;
+  if (std::getline(lines, entry.directory)) return;
   if (!named.empty()) {
     throw std::runtime_error(
         fmt::format("there is no {}/bin/railyard-host; install Railyard there, or leave "
@@ -120,16 +114,13 @@ void RemoteHosts::install(size_t host) {
   // By version and user; a fresh copy each time, since a build of the same version may differ.
   CommandResult result = entry.ssh->run(
       "umask 077; D=${XDG_CACHE_HOME:-$HOME/.cache}/railyard/" RAILYARD_VERSION
-      "; mkdir -p \"$D\" && N=$(mktemp -d \"$D/XXXXXX\") && tar -C \"$N\" -xf - && D=$N && " +
-          std::string(kTellPlaces),
+      "; mkdir -p \"$D\" && N=$(mktemp -d \"$D/XXXXXX\") && tar -C \"$N\" -xf - && echo \"$N\"",
       archive);
   if (result.exit != 0) {
     throw std::runtime_error(
         fmt::format("Railyard cannot be copied there: {}", result.last_words()));
   }
-  std::istringstream lines(result.output);
-  std::getline(lines, entry.directory);
-  std::getline(lines, entry.libraries);
+  entry.directory = result.output.substr(0, result.output.find('\n'));
   entry.copied = true;
 }
 
@@ -147,6 +138,7 @@ void RemoteHosts::inspect(size_t host) {
   Entry& entry = hosts_[host];
   try {
     entry.hello = entry.link->wait_for("hello", 10);
+    entry.libraries = entry.hello.value("libraries", "");
     json environment = json::object();
     for (const auto& [name, value] : plan_.hosts[host].environment) environment[name] = value;
     environment[loader_variable()] = library_directory(static_cast<int>(host));

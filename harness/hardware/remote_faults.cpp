@@ -118,7 +118,9 @@ std::string RemoteRanks::by_hand(const FaultPlan& plan, const std::string& what,
              "\n>>> Now: {} ({}), and press Enter; write \"no\" if it cannot be done: ", what,
              fmt::join(cables, ", "));
   std::fflush(stderr);
+  int64_t asked_ns = monotonic_ns();
   done = confirmed(options_.interrupt);
+  waited_ns_ += monotonic_ns() - asked_ns;
   return done ? "by hand" : "nobody did it";
 }
 

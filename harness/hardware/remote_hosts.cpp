@@ -1,10 +1,6 @@
 #include "hardware/remote_hosts.h"
 
-#include <stdexcept>
-
 namespace railyard::harness {
-
-void RemoteHosts::start_agents_by_launcher() { throw std::runtime_error("no launcher yet"); }
 
 RemoteHosts::~RemoteHosts() {
   for (Entry& entry : hosts_) {

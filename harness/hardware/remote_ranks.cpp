@@ -3,18 +3,31 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <sstream>
 #include <stdexcept>
 
 #include "cluster/environment.h"
 #include "faults/engine.h"
+#include "faults/rules.h"
+#include "hardware/conformance.h"
 #include "hardware/profile_limits.h"
 #include "platform/executable.h"
 #include "railyard/passthrough.h"
 #include "run/results.h"
+#include "scenario/units.h"
 
 namespace railyard::harness {
 
 using nlohmann::json;
+
+namespace {
+
+// Ranks wait for each other while somebody moves a plug.
+constexpr Nanoseconds kHandDeadline = std::chrono::seconds(15);
+constexpr size_t kLastEvents = 4;  // per rank
+
+}  // namespace
 
 RemoteRanks::RemoteRanks(const Scenario& scenario, RemoteHosts& hosts, const fabric::Fabric& fabric,
                          const Workplace& workplace, std::vector<PageFile>& pages,
@@ -27,8 +40,7 @@ RemoteRanks::RemoteRanks(const Scenario& scenario, RemoteHosts& hosts, const fab
       options_(options),
       placement_(scenario, hosts.plan()),
       relayed_(FaultEngine::needs_relay(scenario)),
-      ranks_(static_cast<size_t>(scenario.cluster.ranks)),
-      counts_(ranks_.size()) {}
+      ranks_(static_cast<size_t>(scenario.cluster.ranks)) {}
 
 RemoteRanks::~RemoteRanks() {
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
@@ -64,6 +76,14 @@ void RemoteRanks::prepare() {
   }
 }
 
+GroupPlan RemoteRanks::group() const {
+  GroupPlan group = scenario_.group;
+  bool asked = hosts_.options().hand_command.empty() &&
+               std::any_of(scenario_.faults.begin(), scenario_.faults.end(), moves_plugs);
+  if (asked && group.deadline) group.deadline = std::max(*group.deadline, kHandDeadline);
+  return group;
+}
+
 json RemoteRanks::environment(int rank) const {
   json variables = json::object();
   auto add = [&](const std::string& name, const std::string& value) { variables[name] = value; };
@@ -71,7 +91,7 @@ json RemoteRanks::environment(int rank) const {
   for (const auto& [name, value] : host.environment) add(name, value);
   const std::string& coordinator = ranks_[static_cast<size_t>(rank)].coordinator;
   for (const auto& [name, value] :
-       group_environment(rank, coordinator, "{run}/matrix.json", scenario_.group)) {
+       group_environment(rank, coordinator, "{run}/matrix.json", group())) {
     add(name, value);
   }
   if (scenario_.program.empty()) {
@@ -114,7 +134,6 @@ void RemoteRanks::start(int rank) {
         fmt::format("{}: {}", link.name(), answer["error"].get<std::string>()));
   }
   self.pid = answer["pid"];
-  self.started_ns = fabric_.now_ns();
 }
 
 pid_t RemoteRanks::pid(int rank) const { return ranks_[static_cast<size_t>(rank)].pid; }
@@ -150,8 +169,8 @@ void RemoteRanks::take_state(int rank) {
     for (const auto& [device, now] : state["ports"].items()) {
       if (!self.state["ports"].contains(device) || self.state["ports"][device] == now) continue;
       // The page counts states from one; an active port's is 4.
-      seen_ports_.push_back(fmt::format("the port of {} on {} went {}", device, link.name(),
-                                        now == 5 ? "up" : "down"));
+      self.ports_seen.push_back(fmt::format("the port of {} on {} went {}", device, link.name(),
+                                            now == 5 ? "up" : "down"));
     }
   }
   self.state = std::move(state);
@@ -252,6 +271,47 @@ std::vector<std::string> RemoteRanks::troubles() const {
     lines.push_back(fmt::format("rank {}: the host {} is lost: {}", i, link.name(), link.lost()));
   }
   return lines;
+}
+
+std::vector<ConformanceEntry> RemoteRanks::conformance() const {
+  std::vector<ConformanceEntry> entries;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    const std::string& host = hosts_.plan().hosts[i].host.ssh;
+    for (ConformanceEntry& entry : conformance_of(scenario_, host, ranks_[i].record)) {
+      entries.push_back(std::move(entry));
+    }
+  }
+  return entries;
+}
+
+// The ends of the library's records, on one clock.
+std::vector<std::string> RemoteRanks::last_events() const {
+  std::vector<std::pair<int64_t, std::string>> events;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    std::vector<std::string> lines;
+    std::istringstream record(ranks_[i].record);
+    for (std::string line; std::getline(record, line);) lines.push_back(std::move(line));
+    size_t first = lines.size() > kLastEvents ? lines.size() - kLastEvents : 0;
+    for (size_t k = first; k < lines.size(); ++k) {
+      size_t blank = lines[k].find(' ');
+      if (blank == std::string::npos) continue;
+      int64_t at = to_fabric_ns(static_cast<int>(i), std::atoll(lines[k].c_str()));
+      events.emplace_back(
+          at, fmt::format("{:>12} rank {}{}", format_ns(at), i, lines[k].substr(blank)));
+    }
+  }
+  std::sort(events.begin(), events.end());
+  std::vector<std::string> texts;
+  for (auto& [at, text] : events) texts.push_back(std::move(text));
+  return texts;
+}
+
+std::string RemoteRanks::shown(const FaultPlan&) const {
+  std::string text;
+  for (const Rank& rank : ranks_) {
+    for (const std::string& change : rank.ports_seen) text += (text.empty() ? "" : "; ") + change;
+  }
+  return text.empty() ? "no device showed a change of its port" : text;
 }
 
 }  // namespace railyard::harness

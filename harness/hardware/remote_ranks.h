@@ -49,9 +49,11 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   Firings firings(const Rule& rule) const override;
   std::string device(const std::string& port) const override { return placement_.device(port); }
   std::string by_hand(const FaultPlan& plan, const std::string& what, bool& done) override;
+  std::string shown(const FaultPlan& plan) const override;
 
-  // What the pass-through library wrote down for a rank; "": nothing.
-  const std::string& record(int rank) const { return ranks_[static_cast<size_t>(rank)].record; }
+  std::vector<std::string> last_events() const override;
+  std::vector<ConformanceEntry> conformance() const override;
+  int64_t waited_ns() const override { return waited_ns_; }
 
  private:
   struct Rank {
@@ -60,13 +62,15 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
     std::optional<Ending> ending;
     std::string record, coordinator;
     pid_t pid = 0;
-    int64_t started_ns = 0;
+    std::vector<std::string> ports_seen;  // changes that its devices showed, in words
   };
 
   void take_state(int rank);
   void send_page(int rank);
   void come_to_an_end(int rank, const nlohmann::json& message);
   void move_relay(int rank, const nlohmann::json& act);
+  // The scenario's group; where somebody must move a plug, with the time that hands take.
+  GroupPlan group() const;
   nlohmann::json environment(int rank) const;
   int64_t to_fabric_ns(int rank, int64_t remote_ns) const;
 
@@ -78,9 +82,8 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   const RunOptions& options_;
   Placement placement_;
   bool relayed_ = false;
+  int64_t waited_ns_ = 0;
   std::vector<Rank> ranks_;
-  std::vector<std::string> seen_ports_;  // changes that the devices showed, in words
-  mutable std::vector<Counts> counts_;
 };
 
 }  // namespace railyard::harness

@@ -31,20 +31,30 @@ std::string find_worker(const std::string& name) {
   return access(path.c_str(), X_OK) == 0 ? path.string() : "";
 }
 
-std::string library_directory() {
+namespace {
+
 #ifdef __APPLE__
-  constexpr char kLibrary[] = "librdma.dylib";
+constexpr char kLibrary[] = "librdma.dylib";
 #else
-  constexpr char kLibrary[] = "libibverbs.so.1";
+constexpr char kLibrary[] = "libibverbs.so.1";
 #endif
+
+// Where a verbs library lies beside this program: in the build, or installed.
+std::string directory_of_library(const std::string& below) {
   fs::path here = executable_directory();
   std::error_code error;
   for (const char* place : {"../lib", "../lib/railyard"}) {
     fs::path directory = (here / place).lexically_normal();
+    if (!below.empty()) directory /= below;
     if (fs::exists(directory / kLibrary, error)) return directory;
   }
   return "";
 }
+
+}  // namespace
+
+std::string library_directory() { return directory_of_library(""); }
+std::string passthrough_directory() { return directory_of_library("passthrough"); }
 
 std::string path_layer() {
   fs::path library = fs::path(library_directory()) / "librailyard-paths.so";

@@ -14,6 +14,9 @@ std::string find_worker(const std::string& name);
 // The directory of the simulator's verbs library, or "".
 std::string library_directory();
 
+// The directory of the pass-through library, or "".
+std::string passthrough_directory();
+
 // The library that stands in front of programs' C library, or "" where there is none.
 std::string path_layer();
 

@@ -136,7 +136,7 @@ void check_expectations(const Scenario& scenario, RunReport& report) {
                        fault.evidence.empty() ? "" : ": " + fault.evidence));
     }
   }
-  int64_t took = report.ended_ns - report.started_ns;
+  int64_t took = report.ended_ns - report.started_ns - report.waited_ns;
   if (expect.within && took > expect.within->count()) {
     fail(fmt::format("the run took {}, expected at most {}", format_ns(took),
                      format_duration(*expect.within)));

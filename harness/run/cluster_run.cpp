@@ -22,6 +22,8 @@ constexpr int64_t kLongestLook = 10 * kMillisecond;
 constexpr int64_t kLookShare = 30;                    // of a processor, one part in so many
 constexpr int64_t kTermination = 200 * kMillisecond;  // between SIGTERM and SIGKILL
 constexpr int64_t kLongestRun = 50'000 * kMillisecond;
+// What hosts say comes late, and from each at another time.
+constexpr int64_t kQuietOnHosts = 250 * kMillisecond;
 constexpr int64_t kGrace = 1000 * kMillisecond;  // beyond "within", to see how it ends
 
 void pause_for(int64_t ns) {
@@ -82,6 +84,7 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   }
   Observer::Decision decision = observer_.look(look);
   if (!decision.stuck) return;
+  if (report_.on_hosts && look.now_ns - decision.since_ns < kQuietOnHosts) return;
   report_.was_stuck = true;
   report_.last_progress_ns = decision.since_ns;
   Evidence found = evidence(snapshot, true);
@@ -129,7 +132,8 @@ bool ClusterRun::step() {
   last_ = std::move(snapshot);
   int64_t now = fabric_.now_ns();
   int64_t limit = scenario_.expect.within ? scenario_.expect.within->count() + kGrace : kLongestRun;
-  if (now - report_.started_ns > limit && !end_now_) {
+  report_.waited_ns = site_->waited_ns();
+  if (now - report_.started_ns - report_.waited_ns > limit && !end_now_) {
     end_now_ = true;
     why_ended_ = fmt::format("still running after {}", format_ns(now - report_.started_ns));
   }

@@ -159,6 +159,8 @@ void ClusterRun::conclude() {
     if (!entry.has_result) entry.ok = rank.exit == 0;
     entry.output_tail = tail_of(workplace_.file(fmt::format("output.{}", i)), kTailLines);
   }
+  report_.conformance = site_->conformance();
+  for (std::string& line : site_->last_events()) report_.trace_tail.push_back(std::move(line));
   last_.ports = fabric_.snapshot().ports;  // they remember what the queue pairs had seen
   report_.diagnosis = final_diagnosis();
   if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;

@@ -51,7 +51,7 @@ int end(Point point, Resource resource, Device& device, const End& ask) {
   if (int error = enter(point, device.name.c_str()).error) return errno = error;
   int result = ask();
   if (result == 0) device.used(resource).fetch_sub(1);
-  if (result != 0) Line(device.name.c_str(), name_of(point)).add("errno", errno_of(result));
+  Line(device.name.c_str(), name_of(point)).add("errno", errno_of(result));
   return result;
 }
 

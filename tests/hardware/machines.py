@@ -44,6 +44,7 @@ class Machines:
         self.names = [f"n{i}" for i in range(count)]
         self.prefix = f"ry{os.getpid()}"
         self.folder = tempfile.mkdtemp(prefix="ry-hosts-")
+        self.cache = f"{self.folder}/cache"  # of the hosts' user
         self.daemons = {}
 
     def space(self, name):
@@ -102,11 +103,12 @@ class Machines:
             file.write(f"Port 22\nListenAddress {self.address(name)}\nHostKey {self.folder}/host\nPidFile none\n"
                        f"AuthorizedKeysFile {self.folder}/{authorized}\nStrictModes no\nUsePAM no\n"
                        "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-                       "KbdInteractiveAuthentication no\nMaxStartups 100\n")
+                       f"KbdInteractiveAuthentication no\nMaxStartups 100\nSetEnv XDG_CACHE_HOME={self.cache}\n")
         os.makedirs("/run/sshd", exist_ok=True)
         with open(f"{self.folder}/sshd.{name}.log", "ab") as log:
             self.daemons[name] = subprocess.Popen(
-                [IP, "netns", "exec", self.space(name), SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL,
+                [IP, "netns", "exec", self.space(name), "unshare", "--uts", "sh", "-c",
+                 f"hostname {name} && exec {SSHD} -D -e -f {config}"], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log)
 
     def stop_sshd(self, name):

@@ -61,7 +61,8 @@ std::string move(fabric::Fabric& fabric, const std::string& line) {
     int which = fabric.port_name(cable.ports[0]).rfind(end + "/", 0) == 0 ? 0 : 1;
     change = fabric.replug(cables.at(0), which, port_named(fabric, to));
   } else if (what == "cable.unplug" || what == "cable.plug") {
-    for (int cable : cables) change = what == "cable.plug" ? fabric.plug(cable) : fabric.unplug(cable);
+    for (int cable : cables)
+      change = what == "cable.plug" ? fabric.plug(cable) : fabric.unplug(cable);
   } else if (what == "cable.flap") {
     for (int cable : cables) {
       fabric.unplug(cable);
@@ -82,7 +83,8 @@ int tell(int argc, char** argv) {
   std::string words;
   for (int i = 3; i < argc; ++i) words += std::string(argv[i]) + " ";
   char answer[512] = {};
-  if (write(line, words.data(), words.size()) < 0 || read(line, answer, sizeof answer - 1) < 0) return 3;
+  if (write(line, words.data(), words.size()) < 0 || read(line, answer, sizeof answer - 1) < 0)
+    return 3;
   std::printf("%s\n", answer);
   return std::strncmp(answer, "ok", 2) == 0 ? 0 : 1;
 }

@@ -12,6 +12,8 @@ class Yard:
         self.machines, self.build, self.scenario = machines, build, scenario
         self.socket = f"{machines.folder}/yard.{os.getpid()}"
         self.environment, self.matrix = {}, []
+        self.environment_here = {}  # of the harness
+        self.hand = " ".join(self.telling())
 
     def __enter__(self):
         self.process = subprocess.Popen([f"{self.build}/bin/railyard-test-yard", self.scenario, self.socket],
@@ -46,11 +48,18 @@ class Yard:
             json.dump(plan, file)
         return path
 
+    def telling(self):
+        return [f"{self.build}/bin/railyard-test-yard", "--tell", self.socket]
+
+    def tell(self, *words):
+        subprocess.run([*self.telling(), *words], check=True, stdout=subprocess.DEVNULL)
+
     def command(self, hostfile, *arguments):
-        hand = f"{self.build}/bin/railyard-test-yard --tell {self.socket}"
-        return self.machines.here("env", f"RAILYARD_SSH=ssh -F {self.machines.folder}/ssh_config",
+        hand = ["--hand", self.hand] if self.hand else []
+        settings = [f"{name}={value}" for name, value in self.environment_here.items()]
+        return self.machines.here("env", f"RAILYARD_SSH=ssh -F {self.machines.folder}/ssh_config", *settings,
                                   f"{self.build}/bin/railyard", "run", self.scenario, "--hosts", hostfile,
-                                  "--hand", hand, *arguments)
+                                  *hand, *arguments)
 
     def run(self, hostfile, *arguments, timeout=90):
         return subprocess.run(self.command(hostfile, *arguments), capture_output=True, text=True, timeout=timeout,

@@ -76,7 +76,7 @@ int examine() {
 }
 
 struct ReportFiles {
-  std::string page, json, junit, trace, capture;
+  std::string page, json, junit, trace, capture, conformance;
 };
 
 // What can be made of runs, also of such as were read from a JSON report.
@@ -92,6 +92,7 @@ void add_outputs(const ReportFiles& files, Outputs& outputs) {
   outputs.add(junit_report, files.junit);
   outputs.add(trace_report, files.trace);
   outputs.add(capture_report, files.capture);
+  outputs.add(conformance_report, files.conformance);
 }
 
 int dispatch(int argc, char** argv) {
@@ -121,13 +122,18 @@ int dispatch(int argc, char** argv) {
                     "Keep the run's directory: outputs, results, matrix");
   run_app->add_flag("-v,--verbose", run_command.verbose,
                     "The whole story of scenarios that pass, too");
-  CLI::Option* hosts =
-      run_app->add_option("--hosts", run_command.hosts.file, "Run on real machines: an MLX hostfile");
+  CLI::Option* hosts = run_app->add_option("--hosts", run_command.hosts.file,
+                                           "Run on real machines: an MLX hostfile");
   run_app->add_option("--launcher", run_command.hosts.launcher, "What starts ranks on the hosts")
       ->needs(hosts)
       ->check(CLI::IsMember({"ssh", "mpirun", "srun"}));
-  run_app->add_option("--hand", run_command.hosts.hand_command,
-                      "A command that moves plugs when somebody would be asked to")
+  run_app
+      ->add_option("--conformance", files.conformance,
+                   "Write what the hosts' devices did against their profiles, as JSON")
+      ->needs(hosts);
+  run_app
+      ->add_option("--hand", run_command.hosts.hand_command,
+                   "A command that moves plugs when somebody would be asked to")
       ->needs(hosts);
 
   CLI::App* report_app = app.add_subcommand("report", "Work on the reports of runs");

@@ -18,8 +18,8 @@ struct HostOptions {
 
 class RemoteHosts;
 
-// Connections to the hosts of a file, kept over a suite. Used by one thread; ends everything that it
-// started anywhere when it goes.
+// Connections to the hosts of a file, kept over a suite. Used by one thread; ends everything that
+// it started anywhere when it goes.
 class Hosts {
  public:
   // Reads and checks the file; nothing is started. Throws InputError.

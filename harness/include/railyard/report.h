@@ -61,6 +61,9 @@ std::string trace_report(const std::vector<RunReport>& reports);
 // A pcapng file that Wireshark dissects as RoCEv2.
 std::string capture_report(const std::vector<RunReport>& reports);
 
+// What devices of hosts did, rule by rule, against their profiles: JSON.
+std::string conformance_report(const std::vector<RunReport>& reports);
+
 // For one scenario again: "railyard run scenarios/x.json --seed 7".
 std::string command_again(const RunReport& report);
 

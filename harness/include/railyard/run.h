@@ -62,6 +62,14 @@ struct FaultReport {
   std::string failure;  // why this is not as expected; empty: it is
 };
 
+// What a device of a host did, of what its profile says.
+struct ConformanceEntry {
+  std::string host, device, rule;
+  std::string says, source;  // the profile's
+  std::string did;
+  bool agrees = true;
+};
+
 // Why a run ended as it did.
 struct Diagnosis {
   std::string verdict;
@@ -80,7 +88,8 @@ struct RunReport {
   bool broken = false;  // the harness itself failed; the failures say how
   std::string skipped;  // why it was not run at all; then it has neither passed nor failed
   bool on_hosts = false;
-  std::vector<std::string> unchecked;  // expectations that hosts do not show, one line each
+  std::vector<ConformanceEntry> conformance;  // of the devices of hosts
+  std::vector<std::string> unchecked;         // expectations that hosts do not show, one line each
   std::string expected_verdict;
   int64_t began_unix_ns = 0;          // when the first rank was started, since 1970
   std::vector<std::string> failures;  // expectations that were not met, one line each
@@ -91,6 +100,7 @@ struct RunReport {
   int64_t last_progress_ns = 0;  // before it was found stuck
   int64_t verdict_ns = 0;
   int64_t ended_ns = 0;
+  int64_t waited_ns = 0;         // for somebody's hands, within the run
   int64_t total_ns = 0;  // from the first step of the run to its last, the cleaning up included
   std::vector<std::string> trace_tail;
   std::string kept_directory;               // --keep

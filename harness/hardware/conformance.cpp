@@ -1,0 +1,246 @@
+#include "hardware/conformance.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "railyard/report.h"
+
+namespace railyard::harness {
+
+using nlohmann::json;
+
+namespace {
+
+// One line of the record.
+struct Event {
+  std::string what;
+  std::map<std::string, std::string> values;
+
+  bool has(const std::string& key) const { return values.count(key) != 0; }
+  int64_t number(const std::string& key) const {
+    auto found = values.find(key);
+    return found == values.end() ? 0 : std::atoll(found->second.c_str());
+  }
+  // The second of "asked->granted", -1: there is none.
+  int64_t granted(const std::string& key) const {
+    auto found = values.find(key);
+    size_t arrow = found == values.end() ? std::string::npos : found->second.find("->");
+    return arrow == std::string::npos ? -1 : std::atoll(found->second.c_str() + arrow + 2);
+  }
+};
+
+Event read_event(const std::string& line) {
+  std::istringstream words(line);
+  Event event;
+  std::string word;
+  words >> word >> event.what;
+  while (words >> word) {
+    size_t equals = word.find('=');
+    if (equals != std::string::npos) event.values[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  return event;
+}
+
+struct Counted {
+  const char* rule;
+  const char* made;
+  const char* ended;
+};
+constexpr Counted kCounted[] = {
+    {"contexts", "ibv_open_device", "ibv_close_device"},
+    {"protection_domains", "ibv_alloc_pd", "ibv_dealloc_pd"},
+    {"completion_queues", "ibv_create_cq", "ibv_destroy_cq"},
+    {"queue_pairs", "ibv_create_qp", "ibv_destroy_qp"},
+    {"memory_regions", "ibv_reg_mr", "ibv_dereg_mr"},
+};
+
+// What a query answers: the rule, the verb, the key of its line.
+struct Told {
+  const char* rule;
+  const char* verb;
+  const char* key;
+};
+constexpr Told kTold[] = {
+    {"advertised_queue_pairs", "ibv_query_device", "queue_pairs"},
+    {"max_requests", "ibv_query_device", "requests"},
+    {"max_sge", "ibv_query_device", "sges"},
+    {"protection_domains", "ibv_query_device", "protection_domains"},
+    {"max_completions", "ibv_query_device", "completions"},
+    {"max_message_bytes", "ibv_query_port", "message_bytes"},
+};
+
+const char* transport_name(int64_t type) {
+  return type == 2 ? "RC" : type == 3 ? "UC" : type == 4 ? "UD" : "another";
+}
+
+std::string errno_text(int64_t number) {
+  return fmt::format("errno {} ({})", number, std::strerror(static_cast<int>(number)));
+}
+
+// Of one device.
+class Judge {
+ public:
+  Judge(const json& rules, std::string host, std::string device)
+      : rules_(rules), host_(std::move(host)), device_(std::move(device)) {}
+
+  void hear(const Event& event) {
+    for (const Told& told : kTold) {
+      const json* rule = rule_named(told.rule);
+      if (event.what != told.verb || !event.has(told.key) || !rule || (*rule)["is"] == 0) continue;
+      int64_t value = event.number(told.key);
+      add(told.rule, fmt::format("{} says {}", told.verb, value), value == (*rule)["is"]);
+    }
+    count(event);
+    if (event.what == "ibv_create_qp") create_pair(event);
+    if (event.what == "ibv_post_recv" || event.what == "ibv_post_send") refuse_request(event);
+    if (event.what == "ibv_query_port" && event.has("state")) {
+      port_down_ = event.number("state") != 4;
+    }
+    if (event.what == "ibv_alloc_pd" && port_down_) {
+      bool refused = event.number("errno") != 0;
+      const json* rule = rule_named("port_down");
+      if (rule) {
+        add("port_down",
+            refused ? "with its port down it gives no protection domain"
+                    : "with its port down it gives a protection domain",
+            refused == ((*rule)["is"] == "no-protection-domain"));
+      }
+    }
+  }
+
+  std::vector<ConformanceEntry> finish() {
+    for (const Counted& each : kCounted) {
+      const json* rule = rule_named(each.rule);
+      int64_t most = most_[each.rule];
+      if (!rule || most == 0 || refused_.count(each.rule)) continue;
+      int64_t is = (*rule)["is"];
+      add(each.rule, fmt::format("gave {} at once", most), is == 0 || most <= is);
+    }
+    return entries_;
+  }
+
+ private:
+  const json* rule_named(const std::string& name) const {
+    auto found = rules_.find(name);
+    return found == rules_.end() || !found->contains("is") ? nullptr : &*found;
+  }
+
+  void add(const std::string& rule, const std::string& did, bool agrees) {
+    for (const ConformanceEntry& entry : entries_) {
+      if (entry.rule == rule && entry.did == did) return;
+    }
+    const json& says = rules_[rule];
+    std::string text = says["is"].is_string() ? says["is"].get<std::string>() : says["is"].dump();
+    if (says.contains("errno")) text += ", errno " + says["errno"].get<std::string>();
+    entries_.push_back({host_, device_, rule, text, says.value("source", ""), did, agrees});
+  }
+
+  void count(const Event& event) {
+    for (const Counted& each : kCounted) {
+      int64_t error = event.number("errno");
+      if (event.what == each.ended && error == 0) --live_[each.rule];
+      if (event.what != each.made) continue;
+      if (error == 0) {
+        most_[each.rule] = std::max(most_[each.rule], ++live_[each.rule]);
+        continue;
+      }
+      const json* rule = rule_named(each.rule);
+      if (!rule || event.has("type")) continue;
+      refused_.insert(each.rule);
+      add(each.rule,
+          fmt::format("refused one more than {} with {}", live_[each.rule], errno_text(error)),
+          live_[each.rule] == (*rule)["is"]);
+    }
+  }
+
+  void create_pair(const Event& event) {
+    if (event.number("errno") != 0) return;
+    if (const json* rule = rule_named("transports")) {
+      std::string type = transport_name(event.number("type"));
+      const json& is = (*rule)["is"];
+      add("transports", "gave a queue pair of " + type,
+          std::find(is.begin(), is.end(), type) != is.end());
+    }
+    int64_t depth = event.granted("send_requests");
+    const json* least = rule_named("min_granted");
+    if (depth >= 0 && least) {
+      add("min_granted", fmt::format("granted {} ({})", depth, event.values.at("send_requests")),
+          depth >= (*least)["is"].get<int64_t>());
+    }
+    int64_t inlined = event.granted("inline_bytes");
+    const json* most = rule_named("max_inline");
+    if (inlined >= 0 && most) {
+      add("max_inline", fmt::format("granted {} bytes", inlined),
+          inlined <= (*most)["is"].get<int64_t>());
+    }
+  }
+
+  void refuse_request(const Event& event) {
+    const json* rule = rule_named("over_post");
+    int64_t error = event.number("errno");
+    if (!rule || error != ENOMEM) return;
+    add("over_post", fmt::format("{} failed with {}", event.what, errno_text(error)),
+        (*rule)["is"] == "refuse");
+  }
+
+  const json& rules_;
+  std::string host_, device_;
+  std::map<std::string, int64_t> live_, most_;
+  std::set<std::string> refused_;
+  bool port_down_ = false;
+  std::vector<ConformanceEntry> entries_;
+};
+
+}  // namespace
+
+std::vector<ConformanceEntry> conformance_of(const Scenario& scenario, const std::string& host,
+                                             const std::string& record) {
+  json profile = json::parse(fabric::profile_text(scenario.cluster.spec.profile));
+  const json& rules = profile["rules"];
+  std::map<std::string, Judge> judges;
+  std::istringstream lines(record);
+  for (std::string line; std::getline(lines, line);) {
+    Event event = read_event(line);
+    auto device = event.values.find("device");
+    // A rule's own refusals say nothing of the device.
+    if (device == event.values.end() || event.has("by")) continue;
+    judges.try_emplace(device->second, rules, host, device->second).first->second.hear(event);
+  }
+  std::vector<ConformanceEntry> entries;
+  for (auto& [name, judge] : judges) {
+    for (ConformanceEntry& entry : judge.finish()) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::string conformance_report(const std::vector<RunReport>& reports) {
+  json list = json::array();
+  std::set<std::string> seen;
+  size_t unlike = 0;
+  for (const RunReport& report : reports) {
+    for (const ConformanceEntry& entry : report.conformance) {
+      std::string key = fmt::format("{} {} {} {}", entry.host, entry.device, entry.rule, entry.did);
+      if (!seen.insert(key).second) continue;
+      unlike += !entry.agrees;
+      list.push_back({{"host", entry.host},
+                      {"device", entry.device},
+                      {"rule", entry.rule},
+                      {"profile", {{"says", entry.says}, {"source", entry.source}}},
+                      {"device_did", entry.did},
+                      {"agrees", entry.agrees},
+                      {"scenario", report.name}});
+    }
+  }
+  json whole = {{"railyard_conformance", 1}, {"unlike", unlike}, {"rules", list}};
+  return whole.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace railyard::harness

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Hardware mode on hosts that work, and on hosts that fail in each way they can.
+
+  hosts_test.py BUILD CASE     runs one case; 77: this machine gives no hosts
+  hosts_test.py --list         the names of the cases
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from machines import Machines, why_not
+from yard import Yard
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MESH = f"{HERE}/../../scenarios/all-sum-mesh.json"
+LONG = f"{HERE}/scenarios/long.json"
+UNPLUGGED = f"{HERE}/scenarios/unplugged.json"
+
+CASES = {}
+
+
+class Skipped(Exception):
+    pass
+
+
+def case(scenario, hosts=4):
+    def note(function):
+        CASES[function.__name__.replace("_", "-")] = (function, scenario, hosts)
+        return function
+    return note
+
+
+def check(condition, what, result=None):
+    if condition:
+        return
+    told = f"\n{result.stdout}\n{result.stderr}" if result else ""
+    raise AssertionError(what + told)
+
+
+def expect(result, code, pattern):
+    check(result.returncode == code, f"the exit code is {result.returncode}, not {code}", result)
+    check(re.search(pattern, result.stdout + result.stderr), f"nothing says /{pattern}/", result)
+    print("\n".join(line for line in (result.stdout + result.stderr).splitlines() if re.search(pattern, line)))
+
+
+def refused(result, code, pattern):
+    """The hosts were looked over, one line says what is wrong, and no rank was started."""
+    expect(result, code, pattern)
+    lines = [line for line in result.stderr.splitlines() if "hosts.json: " in line]
+    check(len(lines) == 1, f"{len(lines)} lines instead of one", result)
+    check("rank 0" not in result.stdout, "ranks were started", result)
+
+
+def nobody_left(machines, names=None, seconds=10):
+    """Every process that Railyard started on the hosts is gone."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = {name: machines.processes(name) for name in names or machines.names}
+        if not any(left.values()):
+            return
+        check(time.monotonic() < deadline, f"left behind: {left}")
+        time.sleep(0.05)
+
+
+def rank_on(machines, name, program="railyard-rank"):
+    for _ in range(600):
+        pids = [pid for pid, command in machines.processes(name).items()
+                if os.path.basename(command.split(" ")[0]) == program]
+        if pids:
+            return min(pids)  # the agent is older than its guard
+        time.sleep(0.02)
+    raise AssertionError(f"no {program} on {name}")
+
+
+class Running:
+    """A run under way; `with` ends it."""
+
+    def __init__(self, yard, *arguments, stdin=subprocess.DEVNULL):
+        self.process = subprocess.Popen(yard.command(yard.hostfile(), *arguments), stdin=stdin, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def end(self, timeout=60):
+        self.stdout, self.stderr = self.process.communicate(timeout=timeout)
+        self.returncode = self.process.returncode
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+@case(MESH)
+def works(machines, yard):
+    result = yard.run(yard.hostfile())
+    expect(result, 0, "1 passed, 0 failed")
+    check(result.stdout.count("exit 0, mesh") == 4, "four ranks end well", result)
+    nobody_left(machines)
+
+
+@case(MESH)
+def copied(machines, yard):
+    def without_directory(plan):
+        for host in plan["hosts"]:
+            del host["directory"]
+    result = yard.run(yard.hostfile(without_directory))
+    expect(result, 0, "1 passed, 0 failed")
+    nobody_left(machines)
+    left = subprocess.run(["find", machines.cache, "-type", "f"], capture_output=True, text=True, check=False).stdout
+    check(not left, f"copies were left: {left}")
+
+
+@case(MESH)
+def down(machines, yard):
+    machines.stop_sshd("n2")
+    refused(yard.run(yard.hostfile()), 3, r"hosts/2: n2: it cannot be reached \(.*refused\)")
+    nobody_left(machines)
+
+
+@case(MESH)
+def unreachable(machines, yard):
+    machines.cut("n1")
+    refused(yard.run(yard.hostfile()), 3, r"hosts/1: n1: it cannot be reached")
+    nobody_left(machines)
+
+
+@case(MESH)
+def key_refused(machines, yard):
+    machines.refuse_key("n3")
+    refused(yard.run(yard.hostfile()), 3, r"hosts/3: n3: ssh refuses the key .*add yours to its authorized_keys")
+
+
+@case(MESH)
+def host_key_unknown(machines, yard):
+    with open(f"{machines.folder}/known_hosts", "w", encoding="utf-8") as file:
+        file.write("")
+    result = yard.run(yard.hostfile())
+    expect(result, 3, r"hosts/0: n0: ssh does not know its host key")
+
+
+@case(MESH)
+def no_devices(_, yard):
+    def clear(plan):
+        plan["hosts"][1]["env"] = {}
+    refused(yard.run(yard.hostfile(clear)), 3, r"hosts/1: n1: it has no RDMA devices")
+
+
+@case(MESH)
+def no_library(_, yard):
+    def lose(plan):
+        plan["hosts"][1]["library"] = "/nowhere/libibverbs.so.1"
+    refused(yard.run(yard.hostfile(lose)), 3, r"hosts/1: n1: .*/nowhere/libibverbs.so.1.*cannot be loaded")
+
+
+@case(MESH)
+def no_railyard(_, yard):
+    def lose(plan):
+        plan["hosts"][2]["directory"] = "/nowhere"
+    refused(yard.run(yard.hostfile(lose)), 3, r"hosts/2: n2: there is no /nowhere/bin/railyard-host; install")
+
+
+@case(MESH)
+def wrong_device(_, yard):
+    def misspell(plan):
+        plan["hosts"][0]["rdma"][1] = "rdma_en9"
+    refused(yard.run(yard.hostfile(misspell)), 2, r"hosts/0/rdma/1: n0 has no device rdma_en9; it has rdma_en")
+
+
+@case(MESH)
+def port_down(_, yard):
+    yard.tell("cable.unplug", "c1")
+    result = yard.run(yard.hostfile())
+    expect(result, 3, r"hosts/0: n0: the port of rdma_en\d is down; check its cable")
+
+
+@case(MESH)
+def too_few(_, yard):
+    def forget(plan):
+        plan["hosts"] = plan["hosts"][:2]
+        for host in plan["hosts"]:
+            host["rdma"] = host["rdma"][:2]
+    expect(yard.run(yard.hostfile(forget)), 0, r"skipped .*takes 4 hosts, .* names 2")
+
+
+@case(LONG)
+def rank_dies(machines, yard):
+    with Running(yard) as run:
+        time.sleep(1)
+        os.kill(rank_on(machines, "n1"), signal.SIGKILL)
+        expect(run.end(), 1, r"FAILED  peer-dead: rank 1 .*signal 9")
+    nobody_left(machines)
+
+
+@case(LONG)
+def agent_dies(machines, yard):
+    with Running(yard) as run:
+        rank_on(machines, "n1")
+        os.kill(rank_on(machines, "n1", "railyard-host"), signal.SIGKILL)
+        nobody_left(machines, ["n1"], 3)
+        expect(run.end(), 1, r"FAILED  host-lost: rank 1: the host n1 is lost")
+    nobody_left(machines)
+
+
+@case(LONG)
+def network_cut(machines, yard):
+    with Running(yard) as run:
+        rank_on(machines, "n2")
+        time.sleep(1)
+        machines.cut("n2")
+        # Nobody can tell that host to end: it does so by itself.
+        nobody_left(machines, ["n2"], 12)
+        expect(run.end(), 1, r"FAILED  host-lost: rank 2: the host n2 is lost")
+    nobody_left(machines)
+
+
+@case(LONG)
+def harness_killed(machines, yard):
+    with Running(yard) as run:
+        for name in machines.names:
+            rank_on(machines, name)
+        os.kill(run.process.pid, signal.SIGKILL)
+        nobody_left(machines, seconds=12)
+
+
+@case(LONG)
+def interrupted(machines, yard):
+    with Running(yard) as run:
+        rank_on(machines, "n3")
+        time.sleep(0.5)
+        os.kill(run.process.pid, signal.SIGINT)
+        expect(run.end(), 130, r"interrupted")
+    nobody_left(machines)
+
+
+@case(UNPLUGGED, 2)
+def by_hand(machines, yard):
+    """The operator is told what to do, does it, and presses Enter; the device shows the port's change."""
+    yard.hand = ""
+    with Running(yard, stdin=subprocess.PIPE) as run:
+        told = ""
+        while "press Enter" not in told:
+            letter = run.process.stderr.read(1)
+            check(letter, "nobody was asked: " + told)
+            told += letter
+        check(re.search(r"Now: unplug c1 \(c1 \(n0/rdma_en\d - n1/rdma_en\d\)\)", told), told)
+        yard.tell("cable.unplug", "c1")
+        run.process.stdin.write("\n")
+        run.process.stdin.flush()
+        expect(run.end(), 0, r"fault +cable.unplug .*fired at .*by hand.*the port of rdma_en\d on n\d went down")
+    nobody_left(machines)
+
+
+@case(UNPLUGGED, 2)
+def by_command(_, yard):
+    tell = " ".join(yard.telling())
+    ends = [f"n{i}/{yard.matrix[i][1 - i]}" for i in range(2)]
+    cables = [{"ends": ends, "unplug": f"{tell} cable.unplug c1", "plug": f"{tell} cable.plug c1"}]
+    yard.hand = ""
+    result = yard.run(yard.hostfile(cables=cables, hand=False))
+    expect(result, 0, r"fault +cable.unplug .*fired at .*by `.*cable.unplug c1`")
+
+
+@case(UNPLUGGED, 2)
+def no_hand(_, yard):
+    yard.hand = ""
+    expect(yard.run(yard.hostfile(hand=False)), 0, r"skipped .*cable.unplug of c1 takes a hand, and the hosts have none")
+
+
+def conformance_of(result, file):
+    expect(result, 0, "1 passed, 0 failed")
+    with open(file, encoding="utf-8") as text:
+        return json.load(text)
+
+
+@case(MESH)
+def conformance(machines, yard):
+    """The device is of the profile that the scenario names: it does what that says."""
+    file = f"{machines.folder}/conformance.json"
+    told = conformance_of(yard.run(yard.hostfile(), "--conformance", file), file)
+    check(told["unlike"] == 0, f"unlike the profile: {told}")
+    rules = {rule["rule"] for rule in told["rules"]}
+    check({"queue_pairs", "transports", "min_granted", "max_message_bytes"} <= rules, f"only {rules}")
+
+
+@case(MESH)
+def conformance_unlike(machines, yard):
+    """The scenario names another profile than the device's: where that differs is told."""
+    with open(MESH, encoding="utf-8") as text:
+        scenario = json.load(text)
+    scenario["cluster"]["profile"] = "connectx"
+    scenario.pop("$schema", None)
+    yard.scenario = f"{machines.folder}/connectx.json"
+    with open(yard.scenario, "w", encoding="utf-8") as text:
+        json.dump(scenario, text)
+    file = f"{machines.folder}/conformance.json"
+    told = conformance_of(yard.run(yard.hostfile(), "--conformance", file), file)
+    unlike = {rule["rule"]: rule for rule in told["rules"] if not rule["agrees"]}
+    check("max_message_bytes" in unlike, f"only {set(unlike)}")
+    check(unlike["max_message_bytes"]["device_did"].endswith("16773120"), f"{unlike}")
+    print(sorted(unlike))
+
+
+@case(MESH)
+def mpirun(machines, yard):
+    if not shutil.which("mpirun"):
+        raise Skipped("mpirun (package openmpi-bin) is not installed")
+    yard.environment_here = {"OMPI_MCA_plm_rsh_agent": f"ssh -F {machines.folder}/ssh_config",
+                             "OMPI_MCA_btl_tcp_if_include": "eth0", "OMPI_MCA_oob_tcp_if_include": "eth0"}
+    expect(yard.run(yard.hostfile(), "--launcher", "mpirun"), 0, "1 passed, 0 failed")
+    nobody_left(machines)
+
+
+@case(MESH)
+def launcher_missing(_, yard):
+    if shutil.which("srun"):
+        raise Skipped("srun is installed")
+    expect(yard.run(yard.hostfile(), "--launcher", "srun"), 3, "there is no srun here")
+
+
+def main():
+    if sys.argv[1] == "--list":
+        print("\n".join(CASES))
+        return 0
+    build, name = sys.argv[1:]
+    if reason := why_not():
+        print(f"skipped: {reason}")
+        return 77
+    function, scenario, hosts = CASES[name]
+    with Machines(hosts) as machines, Yard(machines, build, scenario) as yard:
+        try:
+            function(machines, yard)
+        except Skipped as skipped:
+            print(f"skipped: {skipped}")
+            return 77
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
