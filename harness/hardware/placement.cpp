@@ -44,7 +44,13 @@ void Placement::place() {
   for (size_t i = 0; i < matrix_.size(); ++i) {
     for (size_t j = 0; j < matrix_.size(); ++j) {
       for (std::string& name : matrix_[i][j]) {
-        std::string here = device(node_name(scenario_, i) + "/" + name);
+        // A device behind a switch has many peers, and on the hosts perhaps one for each.
+        const auto& rails = cabled[i][j];
+        auto rail =
+            static_cast<size_t>(std::find(rails.begin(), rails.end(), name) - rails.begin());
+        std::string here = rail < rails.size() && rail < there[i][j].size()
+                               ? there[i][j][rail]
+                               : device(node_name(scenario_, i) + "/" + name);
         if (here.empty() && obstacle_.empty()) {
           obstacle_ = fmt::format("{} has no rail to {} for its {}/{}", plan_.hosts[i].host.ssh,
                                   plan_.hosts[j].host.ssh, node_name(scenario_, i), name);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "hardware/outside.h"
 #include "platform/core_file.h"
 #include "platform/signals.h"
 #include "run/check.h"
@@ -85,6 +86,7 @@ Diagnosis ClusterRun::final_diagnosis() {
     Diagnosis earlier = diagnose(evidence(fullest_, false));
     if (earlier.verdict != "error" && earlier.verdict != "ok") diagnosis = earlier;
   }
+  if (report_.on_hosts) diagnosis = with_moved_cables(diagnosis, last_);
   if (!why_ended_.empty() && diagnosis.verdict != "ok") {
     diagnosis.details.push_back(why_ended_);
   }
