@@ -180,6 +180,7 @@ class Agent {
       replace_run(text, run_->place.path());
       launch.environment.emplace_back(name, text);
     }
+    launch.unset = message["unset"].get<std::vector<std::string>>();
     run_->rule_count = message["later"].size();
     for (size_t i = 0; i < run_->rule_count; ++i) {
       if (message["later"][i].get<bool>()) run_->rules->rules[i].armed.store(0);

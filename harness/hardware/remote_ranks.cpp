@@ -99,6 +99,11 @@ json RemoteRanks::environment(int rank) const {
     add(kProgressVariable, "{run}/page");
   }
   add(kResultVariable, "{run}/result.json");
+  for (const VariablePlan& variable : scenario_.environment) {
+    if (variable.value) {
+      add(variable.name, variable.is_file ? "{run}/" + variable.name : *variable.value);
+    }
+  }
   add(loader_variable(), hosts_.library_directory(rank));
   if (!host.library.empty()) add(passthrough::kRealVariable, host.library);
   add(passthrough::kRulesVariable, "{run}/rules");
@@ -111,7 +116,12 @@ void RemoteRanks::start(int rank) {
   Rank& self = ranks_[static_cast<size_t>(rank)];
   HostLink& link = hosts_.link(rank);
   std::string rules;
-  json later = json::array(), arguments = json::array();
+  json later = json::array(), arguments = json::array(), unset = json::array();
+  for (const VariablePlan& variable : scenario_.environment) {
+    if (!variable.value) unset.push_back(variable.name);
+    if (!variable.is_file) continue;
+    link.send({{"do", "put"}, {"name", variable.name}, {"text", *variable.value}});
+  }
   for (const std::string& rule : self.rules) {
     rules += rule + "\n";
     later.push_back((" " + rule + " ").find(" later ") != std::string::npos);
@@ -127,6 +137,7 @@ void RemoteRanks::start(int rank) {
                           {"executable", program},
                           {"arguments", arguments},
                           {"environment", environment(rank)},
+                          {"unset", unset},
                           {"later", later}},
                          "started");
   if (answer.contains("error")) {
