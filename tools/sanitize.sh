@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds the tests of the simulator and of the runtime with the address and undefined-behaviour sanitizers, then with
-# the thread sanitizer, and runs them. Arguments choose: sanitize.sh thread
+# Builds the tests of the simulator and of the runtime with the address and undefined-behaviour sanitizers, then those of
+# the simulator with the thread sanitizer, and runs them. Arguments choose: sanitize.sh thread
 # Other people's programs, scenarios and timings are left to test.sh: what they run is the same code.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN)
-tests=(railyard-fabric-tests railyard-verbs-tests railyard-runtime-tests railyard-group-tests)
+simulator=(railyard-fabric-tests railyard-verbs-tests)
+runtime=(railyard-runtime-tests railyard-group-tests)
 
 export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
@@ -43,9 +44,10 @@ run() {
   return $status
 }
 
-# sanitize NAME SANITIZERS
+# sanitize NAME SANITIZERS TEST...
 sanitize() {
   local name=$1 sanitizers=$2 build=$root/build/$1 first=() test status=0
+  shift 2
   echo "sanitize: $name: compiling with $jobs jobs in $build"
   mkdir -p "$build"
   if [ ! -f "$build/CMakeCache.txt" ]; then
@@ -54,8 +56,8 @@ sanitize() {
     if command -v ccache >/dev/null; then first+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   fi
   quietly "$build/configure.log" cmake -S "$root" -B "$build" ${first[@]+"${first[@]}"} -DRAILYARD_SANITIZE="$sanitizers"
-  quietly "$build/build.log" cmake --build "$build" --parallel "$jobs" --target "${tests[@]}"
-  for test in "${tests[@]}"; do run "$build" "$test" || status=1; done
+  quietly "$build/build.log" cmake --build "$build" --parallel "$jobs" --target "$@"
+  for test in "$@"; do run "$build" "$test" || status=1; done
   return $status
 }
 
@@ -63,8 +65,8 @@ status=0
 for kind in "${@:-address thread}"; do
   for each in $kind; do
     case $each in
-      address) sanitize address address,undefined || status=1 ;;
-      thread) sanitize thread thread || status=1 ;;
+      address) sanitize address address,undefined "${simulator[@]}" "${runtime[@]}" || status=1 ;;
+      thread) sanitize thread thread "${simulator[@]}" || status=1 ;;
       *)
         echo "sanitize: '$each' is neither address nor thread" >&2
         exit 2

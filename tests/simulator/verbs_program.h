@@ -15,7 +15,11 @@ namespace railyard::test {
 using Milliseconds = std::chrono::milliseconds;
 
 // Longer than anything takes, shorter than the guard of a test.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr Milliseconds kPatience{25'000};  // each copied byte is looked at
+#else
 inline constexpr Milliseconds kPatience{10'000};
+#endif
 
 // What a queue pair tells its peer.
 struct Address {
