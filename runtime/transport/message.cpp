@@ -45,35 +45,34 @@ std::string to_string(const OperationTag& tag) {
 }
 
 size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload) {
-  size_t bytes = header.payload_bytes;
-  if (BriefMessage::fits(header)) {
-    auto& brief = *new (slot) BriefMessage;
+  size_t bytes = header.payload_bytes, at = kHeaderBytes;
+  if (BriefHeader::fits(header)) {
+    auto& brief = *new (slot) BriefHeader;
     brief.stream = header.stream;
     brief.credits = header.credits;
+    brief.payload_bytes = static_cast<uint16_t>(bytes);
     brief.operation = header.tag.kind;
     brief.dtype = header.tag.dtype;
-    brief.payload_bytes = static_cast<uint8_t>(bytes);
-    if (bytes > 0) std::memcpy(brief.payload, payload, bytes);
-    return sizeof brief;
+    at = sizeof brief;
+  } else {
+    new (slot) MessageHeader(header);
   }
-  new (slot) MessageHeader(header);
-  if (bytes > 0) std::memcpy(slot + kHeaderBytes, payload, bytes);
-  return kHeaderBytes + bytes;
+  if (bytes > 0) std::memcpy(slot + at, payload, bytes);
+  return at + bytes;
 }
 
 const MessageHeader& read_message(std::byte* slot) {
-  MessageKind kind;
-  std::memcpy(&kind, slot, sizeof kind);
-  if (kind != MessageKind::brief) return *reinterpret_cast<const MessageHeader*>(slot);
-  BriefMessage brief;
+  BriefHeader brief;
   std::memcpy(&brief, slot, sizeof brief);
+  if (brief.kind != MessageKind::brief) return *reinterpret_cast<const MessageHeader*>(slot);
+  std::memmove(slot + kHeaderBytes, slot + sizeof brief,
+               std::min<size_t>(brief.payload_bytes, BriefHeader::kMostPayload));
   auto& header = *new (slot) MessageHeader;
   header.kind = MessageKind::data;
   header.payload_bytes = brief.payload_bytes;
   header.stream = brief.stream;
   header.tag = {brief.payload_bytes, brief.operation, brief.dtype, -1};
   header.credits = brief.credits;
-  std::memcpy(slot + kHeaderBytes, brief.payload, BriefMessage::kMostPayload);
   return header;
 }
 

@@ -48,7 +48,7 @@ enum class MessageKind : uint32_t {
   data = 0x52594431,          // a piece of a stream
   control = 0x52594332,       // credits and grants alone; what its sender expects, if anything
   announcement = 0x52594133,  // what its sender will send, before the first large message of it
-  brief = 0x52594234,         // a stream of one tiny message, in another form: see BriefMessage
+  brief = 0x52594234,         // a stream of one short message, in another form: see BriefHeader
 };
 
 // All counters are totals since the start and wrap around.
@@ -72,25 +72,24 @@ inline constexpr size_t kSmallPayload = kSmallBytes - kHeaderBytes;
 inline constexpr size_t kSmallRun = 4 * kSmallPayload;
 static_assert(kSmallPayload % 8 == 0, "messages hold whole elements");
 
-// A data message that is all of its stream and of its operation's bytes, and so short that it takes
-// half a cache line with its header. It is sent like this and unpacked where it arrives.
-struct BriefMessage {
-  static constexpr size_t kMostPayload = 16;
+// The header of a data message that is all of its stream and of its operation's bytes, and short:
+// it is sent like this, a tiny one in half a cache line, and unpacked where it arrives.
+struct BriefHeader {
+  static constexpr size_t kMostPayload = 256;
 
   MessageKind kind = MessageKind::brief;
   uint32_t stream = 0;
   uint32_t credits = 0;
+  uint16_t payload_bytes = 0;
   OperationKind operation = OperationKind::none;
   uint8_t dtype = OperationTag::kNoDtype;
-  uint8_t payload_bytes = 0;
-  alignas(4) std::byte payload[kMostPayload];
 
   static bool fits(const MessageHeader& header) {
     return header.kind == MessageKind::data && header.payload_bytes <= kMostPayload &&
            header.payload_bytes == header.tag.bytes && header.message == 0 && header.tag.root < 0;
   }
 };
-static_assert(sizeof(BriefMessage) == 32);
+static_assert(sizeof(BriefHeader) == 16);
 
 // Puts a message into a slot of kSmallBytes as it is sent; returns its length.
 size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload);

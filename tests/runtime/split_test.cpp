@@ -63,6 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Groups, Split, testing::Values("mesh", "ring", "tcp", "
 TEST(SplitOverRdma, GivesWayToTcpWhenTheDevicesAreFull) {
   Yard yard("apple-thunderbolt5", 2);
   std::vector<std::string> steps(5, "split:0,0:0,0");
+  steps.push_back("both:20");
   for (const Outcome& outcome : yard.backend("mesh").run(steps)) {
     EXPECT_TRUE(outcome.ok()) << outcome.output;
     EXPECT_THAT(outcome.output, HasSubstr("sub mesh"));
