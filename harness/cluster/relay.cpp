@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "cluster/workplace.h"
+
 namespace railyard::harness {
 
 namespace {
@@ -157,19 +159,18 @@ class Passage : public std::enable_shared_from_this<Passage> {
 class Gate {
  public:
   Gate(boost::asio::io_context& io, const tcp::endpoint& target) : acceptor_(io), target_(target) {
-    open(0);
-    port_ = acceptor_.local_endpoint().port();
     listen();
   }
 
-  int port() const { return port_; }
+  int port() const { return port_.number(); }
   Mood& mood() { return mood_; }
 
   void refuse(bool on) {
-    // A socket that is bound but does not listen keeps the port and refuses.
+    // The reserved port is bound but does not listen: it refuses, and nobody else is given it.
     if (on) {
-      open(port_);
-    } else {
+      Code ignored;
+      acceptor_.close(ignored);
+    } else if (!acceptor_.is_open()) {
       listen();
     }
   }
@@ -190,15 +191,10 @@ class Gate {
   }
 
  private:
-  void open(int port) {
-    Code ignored;
-    acceptor_.close(ignored);
+  void listen() {
     acceptor_.open(tcp::v4());
     acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    acceptor_.bind(local(port));
-  }
-
-  void listen() {
+    acceptor_.bind(local(port()));
     acceptor_.listen();
     accept();
   }
@@ -214,9 +210,9 @@ class Gate {
     });
   }
 
+  ReservedPort port_{true};
   tcp::acceptor acceptor_;
   tcp::endpoint target_;
-  int port_ = 0;
   Mood mood_;
   std::list<std::weak_ptr<Passage>> passages_;
 };
@@ -234,12 +230,16 @@ struct Relay::State {
   void at(int rank, Do act) {
     std::promise<void> done;
     boost::asio::post(io, [&] {
-      for (size_t i = 0; i < gates.size(); ++i) {
-        if (rank < 0 || static_cast<size_t>(rank) == i + 1) act(*gates[i]);
+      try {
+        for (size_t i = 0; i < gates.size(); ++i) {
+          if (rank < 0 || static_cast<size_t>(rank) == i + 1) act(*gates[i]);
+        }
+        done.set_value();
+      } catch (...) {
+        done.set_exception(std::current_exception());
       }
-      done.set_value();
     });
-    done.get_future().wait();
+    done.get_future().get();
   }
 };
 
