@@ -54,11 +54,12 @@ void CompletionQueue::tell(uint64_t count) {
   static_cast<Channel*>(channel)->pipe.put(&self, sizeof self);
 }
 
-void CompletionQueue::count_unread() const {
+void CompletionQueue::count_unread(uint32_t queue_pair) const {
   uint64_t unread = 0;
   for (uint64_t i = read_; i != written_; ++i) {
     const ibv_wc& wc = ring_[i & (capacity_ - 1)];
-    unread += wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0;
+    unread += wc.qp_num == queue_pair && wc.status == IBV_WC_SUCCESS &&
+              (wc.opcode & IBV_WC_RECV) != 0;
   }
   if (unread != 0) owner_.segment().port(owner_.port_index()).unread.fetch_add(unread);
 }

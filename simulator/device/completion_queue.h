@@ -69,8 +69,8 @@ class CompletionQueue : public ibv_cq_ex {
 
   // From now on completions carry the time when they were written.
   void keep_times() { ticks_ = std::make_unique_for_overwrite<uint64_t[]>(capacity_); }
-  // Tells the port how many messages had arrived and were never read; before it is destroyed.
-  void count_unread() const;
+  // Tells the port how many messages of a queue pair, which is about to go, had arrived and were never read.
+  void count_unread(uint32_t queue_pair) const;
 
   // Takes out what is of a queue pair that is no more, or begins anew: its program shall not take
   // that for completions of what it posts next (mlx5 does the same, cq.c: mlx5_cq_clean).

@@ -119,6 +119,7 @@ QueuePair::~QueuePair() {
   settle_arrived();
   if (send_queue()) std::erase(send_queue()->senders, this);
   if (receive_queue()) std::erase(receive_queue()->receivers, this);
+  if (receive_queue()) receive_queue()->count_unread(number_);
   discard_completions();
   if (qp_base.srq) --SharedReceiveQueue::from(qp_base.srq)->users;
   record_.life.store(0, std::memory_order_release);

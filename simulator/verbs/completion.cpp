@@ -166,7 +166,6 @@ RAILYARD_VERB int ibv_destroy_cq(ibv_cq* face) {
     std::erase(context.completion_queues, &queue);
   }
   await_acknowledgements(face->mutex, face->cond, face->comp_events_completed, queue.events_taken);
-  queue.count_unread();
   context.segment()
       .completion_queue(queue.record_index())
       .owner.store(0, std::memory_order_release);

@@ -69,7 +69,8 @@ class Mover {
   }
 
   void receive_all(uint32_t index, const worker::Operation& operation) {
-    while (record().iterations < operation.repeat) {
+    const uint32_t taken = habits_.leaves_last ? operation.repeat - 1 : operation.repeat;
+    while (record().iterations < taken) {
       const auto arrived = endpoint_.poll();
       if (!arrived) continue;
       const auto iteration = static_cast<uint32_t>(arrived->slot);

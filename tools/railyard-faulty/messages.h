@@ -11,6 +11,7 @@ struct Habits {
   bool previous_size = false;  // a receive is as large as the message before was
   bool producer_late = false;  // the last quarter is written after the send was posted
   bool skips_rows = false;     // the last quarter is not written at all
+  bool leaves_last = false;    // the last completion of each operation is not taken
   bool calls_overlap = false;  // two threads send: every second message overtakes the one before
 };
 

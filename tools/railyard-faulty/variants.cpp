@@ -45,6 +45,10 @@ constexpr Variant kVariants[] = {
     {"concurrent-calls", "early-receive",
      "Two threads send without agreeing on an order: messages overtake each other.",
      "antirez/ds4#351", concurrent_calls},
+    {"leaves-unread", "early-receive",
+     "The last completion of every operation is never taken: a message has come, and nobody reads "
+     "it.",
+     "Railyard", leaves_unread},
     {"status-unread", "early-receive", "The status of completions is never read.", "mlx#3152",
      status_unread},
     {"gid-index-one", "early-receive",

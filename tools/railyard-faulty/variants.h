@@ -25,6 +25,7 @@ void early_receive(Session& session);
 void previous_size(Session& session);
 void stale_input(Session& session);
 void stale_rows(Session& session);
+void leaves_unread(Session& session);
 void concurrent_calls(Session& session);
 void status_unread(Session& session);
 void gid_index_one(Session& session);
