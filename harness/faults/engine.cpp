@@ -95,7 +95,7 @@ DeviceFaults::Rule FaultEngine::arm_gate_on_host(const FaultPlan& plan) {
   CableEnd sender = cable_end(yard_.scenario, message.cable, std::max(message.from_end, 0));
   return yard_.devices->add(sender.rank,
                             fmt::format("at ibv_post_send device {} nth {} block",
-                                        yard_.devices->device(sender.port), message.nth));
+                                        yard_.devices->device(sender.port), nth_send(message)));
 }
 
 void FaultEngine::strike(State& state) {

@@ -117,7 +117,7 @@ class RuleAction : public Action {
     std::string where;
     if (of_message()) {
       where = "ibv_post_send device " + yard_.devices->device(sender().port);
-      if (const auto& at = plan_.when.at_message) nth = at->nth, times = at->times;
+      if (const auto& at = plan_.when.at_message) nth = nth_send(*at), times = at->times;
     } else {
       const auto& at = plan_.when.at_verb;
       where = at ? at->verb : plan_.verb;
@@ -178,6 +178,10 @@ std::string obstacle_on_hosts(const FaultPlan& plan) {
       return "a real device does not tell that a message has come before its receive";
     case FaultKind::device_fail:
       return "a real device is not broken on purpose";
+    case FaultKind::gid_set:
+    case FaultKind::gid_clear:
+      if (plan.when.after && plan.when.after->count() == 0) break;
+      return "a real device keeps its GIDs; what is told of them changes before the start alone";
     default:
       break;
   }

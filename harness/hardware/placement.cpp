@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "faults/rules.h"
 #include "hardware/hosts.h"
@@ -13,6 +14,13 @@ namespace {
 
 std::string node_name(const Scenario& scenario, size_t rank) {
   return scenario.cluster.spec.nodes[rank].name;
+}
+
+// Whether connections on the scenario's devices send again what was lost.
+bool is_reliable(const Scenario& scenario) {
+  auto profile = nlohmann::json::parse(fabric::profile_text(scenario.cluster.spec.profile));
+  const auto& transports = profile["rules"]["transports"]["is"];
+  return std::find(transports.begin(), transports.end(), "RC") != transports.end();
 }
 
 }  // namespace
@@ -68,6 +76,9 @@ std::string Placement::find_obstacle() const {
   if (!reason.empty()) return reason;
   for (const FaultPlan& fault : scenario_.faults) {
     if (std::string why = obstacle_on_hosts(fault); !why.empty()) return why;
+    if (fault.kind == FaultKind::message_drop && is_reliable(scenario_)) {
+      return "on a reliable connection a lost message is sent again, and one never posted is not";
+    }
     if (!fault.port.empty() && !moves_plugs(fault) && device(fault.port).empty()) {
       return fmt::format("the hosts have no rail for {}", fault.port);
     }

@@ -26,6 +26,7 @@ namespace {
 // Ranks wait for each other while somebody moves a plug.
 constexpr Nanoseconds kHandDeadline = std::chrono::seconds(15);
 constexpr size_t kLastEvents = 4;  // per rank
+constexpr int64_t kPollsOnNs = 100'000'000;
 
 }  // namespace
 
@@ -246,6 +247,14 @@ ProcessState RemoteRanks::state(int rank) {
   return state;
 }
 
+// Whether a rank has polled in vain lately: one that did so once may long be elsewhere.
+bool RemoteRanks::polls_on(Rank& rank, uint64_t empty_polls) {
+  int64_t now = monotonic_ns();
+  if (empty_polls != rank.empty_polls) rank.polled_at_ns = now;
+  rank.empty_polls = empty_polls;
+  return rank.polled_at_ns != 0 && now - rank.polled_at_ns < kPollsOnNs;
+}
+
 // What the ranks do in verbs, as the library in front of their devices counts it.
 void RemoteRanks::look(fabric::Snapshot& snapshot) {
   for (size_t i = 0; i < ranks_.size(); ++i) {
@@ -266,7 +275,7 @@ void RemoteRanks::look(fabric::Snapshot& snapshot) {
     if (inside != 0 && inside < std::size(passthrough::kPlaces)) {
       view.activity = fabric::Activity::blocked;
       view.verb = passthrough::kPlaces[inside];
-    } else if (view.empty_polls > 0) {
+    } else if (polls_on(ranks_[i], view.empty_polls)) {
       view.activity = fabric::Activity::polling;
     }
     snapshot.activity += view.progress;

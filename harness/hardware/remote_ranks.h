@@ -62,9 +62,12 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
     std::optional<Ending> ending;
     std::string record, coordinator;
     pid_t pid = 0;
+    uint64_t empty_polls = 0;             // at the last look that found more of them
+    int64_t polled_at_ns = 0;             // of this machine's clock: when that was
     std::vector<std::string> ports_seen;  // changes that its devices showed, in words
   };
 
+  static bool polls_on(Rank& rank, uint64_t empty_polls);
   void take_state(int rank);
   void send_page(int rank);
   void come_to_an_end(int rank, const nlohmann::json& message);

@@ -90,7 +90,7 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   report_.last_progress_ns = decision.since_ns;
   Evidence found = evidence(snapshot, true);
   report_.diagnosis = diagnose(found);
-  if (report_.on_hosts) report_.diagnosis = with_moved_cables(report_.diagnosis, snapshot);
+  if (report_.on_hosts) report_.diagnosis = with_moved_cables(report_.diagnosis, fabric_);
   report_.verdict_ns = fabric_.now_ns();
   waits_ = wait_graph(found);
   std::vector<std::string> waiting = waits(found);

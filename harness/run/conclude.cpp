@@ -86,7 +86,7 @@ Diagnosis ClusterRun::final_diagnosis() {
     Diagnosis earlier = diagnose(evidence(fullest_, false));
     if (earlier.verdict != "error" && earlier.verdict != "ok") diagnosis = earlier;
   }
-  if (report_.on_hosts) diagnosis = with_moved_cables(diagnosis, last_);
+  if (report_.on_hosts) diagnosis = with_moved_cables(diagnosis, fabric_);
   if (!why_ended_.empty() && diagnosis.verdict != "ok") {
     diagnosis.details.push_back(why_ended_);
   }
