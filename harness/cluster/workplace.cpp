@@ -136,7 +136,7 @@ ReservedPort::ReservedPort(bool hold, const std::string& where) {
     fail("cannot get a TCP port on " + where);
   }
   number_ = ntohs(address.sin_port);
-#ifndef __linux__
+#ifndef RAILYARD_LINUX
   hold = false;  // elsewhere a second bind is refused while the first one stands
 #endif
   if (!hold) {

@@ -93,7 +93,7 @@ void check_processes(Findings& findings) {
   } catch (const std::exception& error) {
     findings.bad("processes", error.what());
   }
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
   // Copies between processes: the ranks are siblings, which Yama's levels 1 and up keep apart.
   FILE* file = std::fopen("/proc/sys/kernel/yama/ptrace_scope", "r");
   int scope = 0;

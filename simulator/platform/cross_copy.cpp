@@ -2,13 +2,13 @@
 
 #include <cerrno>
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 #include <sys/prctl.h>
 #endif
 
 namespace railyard::platform {
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 
 namespace {
 

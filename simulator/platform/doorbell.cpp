@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@ void pause_thread(int64_t ns) {
   nanosleep(&time, nullptr);
 }
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 
 void wait_for_bell(const std::atomic<uint32_t>& bell, uint32_t seen, int64_t timeout_ns) {
   timespec time{static_cast<time_t>(timeout_ns / 1'000'000'000),

@@ -15,7 +15,7 @@
 namespace railyard::platform {
 namespace {
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 // Whoever makes a segment may not have locked it yet.
 constexpr time_t kGraceSeconds = 600;
 #endif
@@ -69,7 +69,7 @@ SharedMemory SharedMemory::open(const std::string& name) {
 
 std::vector<std::string> SharedMemory::abandoned(const std::string& prefix) {
   std::vector<std::string> names;
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
   std::error_code unreadable;
   for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", unreadable)) {
     std::string file = entry.path().filename();
@@ -107,7 +107,7 @@ SharedMemory::~SharedMemory() {
 }
 
 bool SharedMemory::commit(size_t offset, size_t bytes) const {
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
   int result;
   do {
     result = fallocate(fd_, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes));
@@ -120,7 +120,7 @@ bool SharedMemory::commit(size_t offset, size_t bytes) const {
 }
 
 void SharedMemory::discard(size_t offset, size_t bytes) const {
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
   fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
             static_cast<off_t>(bytes));
 #else

@@ -1,6 +1,4 @@
 // Devices: what the node has, before anything is open.
-#include <endian.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +9,7 @@
 #include "device/attachment.h"
 #include "device/context.h"
 #include "device/gate.h"
+#include "verbs/byte_order.h"
 #include "verbs/export.h"
 #include "verbs/operations.h"
 
@@ -86,7 +85,7 @@ RAILYARD_VERB const char* ibv_get_device_name(ibv_device* device) { return devic
 
 RAILYARD_VERB __be64 ibv_get_device_guid(ibv_device* device) {
   const Attachment* attachment = Attachment::current();
-  return attachment ? htobe64(attachment->segment().device(from(device).index).guid) : 0;
+  return attachment ? network_order(attachment->segment().device(from(device).index).guid) : 0;
 }
 
 RAILYARD_VERB int ibv_get_device_index(ibv_device* device) {

@@ -1,5 +1,5 @@
 // What a device says of itself: attributes, port, addresses.
-#include <endian.h>
+#include <arpa/inet.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +9,7 @@
 
 #include "device/context.h"
 #include "fabric/topology.h"
+#include "verbs/byte_order.h"
 #include "verbs/export.h"
 #include "verbs/operations.h"
 
@@ -39,7 +40,7 @@ uint64_t shown_region_bytes(const fabric::Profile& profile) {
 
 ibv_device_attr attributes_of(const Context& context) {
   const fabric::Profile& profile = context.profile();
-  uint64_t guid = htobe64(context.segment().device(context.device_index()).guid);
+  uint64_t guid = network_order(context.segment().device(context.device_index()).guid);
   ibv_device_attr out{};
   snprintf(out.fw_ver, sizeof out.fw_ver, "%s", profile.firmware);
   out.node_guid = out.sys_image_guid = guid;
@@ -224,10 +225,10 @@ RAILYARD_VERB int ibv_query_pkey(ibv_context* face, uint8_t port_number, int ind
   Context& context = Context::from(face);
   if (int error = enter(context, Verb::query_pkey)) return errno = error, -1;
   if (port_number != 1 || index != 0) return errno = EINVAL, -1;
-  *pkey = htobe16(kDefaultPkey);
+  *pkey = htons(kDefaultPkey);
   return 0;
 }
 
 RAILYARD_VERB int ibv_get_pkey_index(ibv_context*, uint8_t port_number, __be16 pkey) {
-  return port_number == 1 && be16toh(pkey) == kDefaultPkey ? 0 : -1;
+  return port_number == 1 && ntohs(pkey) == kDefaultPkey ? 0 : -1;
 }

@@ -12,6 +12,13 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
+# Sources ask RAILYARD_LINUX where they would use a facility that no other system has.
+if(CMAKE_SYSTEM_NAME STREQUAL Linux AND NOT RAILYARD_PORTABLE)
+  set(RAILYARD_LINUX ON)
+  add_compile_definitions(RAILYARD_LINUX)
+endif()
+
+include(Verbs)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)

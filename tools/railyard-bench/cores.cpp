@@ -1,12 +1,12 @@
 #include "railyard-bench/cores.h"
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 #include <sched.h>
 #endif
 
 namespace railyard::bench {
 
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 
 void keep_to_core(int rank, int ranks) {
   cpu_set_t allowed;
