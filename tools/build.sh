@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# Configures and builds into build/. Arguments go to the configuring cmake (-DRAILYARD_SANITIZE=...).
+# Configures and builds into build/, or where RAILYARD_BUILD says. Arguments go to the configuring cmake
+# (-DRAILYARD_SANITIZE=...).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=$root/build
+build=${RAILYARD_BUILD:-$root/build}
+
+# Builds of one tree share what they compile alike.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 
 # A generator, a compiler launcher and flags are chosen once, when build/ is new. Of debug information, functions and
 # lines are enough for a backtrace; all of it costs a quarter of the time that the tests take to compile.

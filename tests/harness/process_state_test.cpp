@@ -1,5 +1,5 @@
 // What the system says about processes that wait, in every way they know.
-#ifdef __linux__
+#ifdef RAILYARD_LINUX
 #include "platform/process_state.h"
 
 #include <gtest/gtest.h>

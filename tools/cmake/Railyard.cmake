@@ -12,11 +12,17 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 
-# Sources ask RAILYARD_LINUX where they would use a facility that no other system has.
+# Where the facilities that only Linux has may be used.
 if(CMAKE_SYSTEM_NAME STREQUAL Linux AND NOT RAILYARD_PORTABLE)
   set(RAILYARD_LINUX ON)
-  add_compile_definitions(RAILYARD_LINUX)
 endif()
+
+# railyard_linux_sources(<file>...): sources that ask RAILYARD_LINUX before they use one.
+function(railyard_linux_sources)
+  if(RAILYARD_LINUX)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_DEFINITIONS RAILYARD_LINUX)
+  endif()
+endfunction()
 
 include(Verbs)
 find_package(Threads REQUIRED)
