@@ -38,7 +38,6 @@ void check_addresses(const Reader& reader, const Host& host) {
     reader.at("ips").elements()[i].fail(
         fmt::format("'{}' is no IPv4 address; write one, as in 10.0.0.1", host.ips[i]));
   }
-  if (host.rdma.empty()) reader.fail("the key 'rdma' is missing; add the device to each peer");
 }
 
 HostCable read_cable(const Reader& reader, const std::vector<HostEntry>& hosts) {
@@ -69,7 +68,7 @@ HostCable read_cable(const Reader& reader, const std::vector<HostEntry>& hosts) 
 
 }  // namespace
 
-HostPlan load_host_plan(const std::string& file) {
+HostPlan load_host_plan(const std::string& file, bool devices_needed) {
   HostPlan plan;
   plan.file = file;
   std::string text = read_file(file);
@@ -81,6 +80,9 @@ HostPlan load_host_plan(const std::string& file) {
     HostEntry entry;
     entry.host = hosts[i];
     check_addresses(entries[i], hosts[i]);
+    if (devices_needed && hosts[i].rdma.empty()) {
+      entries[i].fail("the key 'rdma' is missing; add the device to each peer");
+    }
     if (entries[i].has("directory")) entry.directory = entries[i].at("directory").text();
     if (entries[i].has("library")) entry.library = entries[i].at("library").text();
     if (whole.has("envs")) entry.environment = read_environment(whole.at("envs"));

@@ -33,7 +33,8 @@ struct HostPlan {
 };
 
 // Reads and checks. Throws InputError.
-HostPlan load_host_plan(const std::string& file);
+// Where no ranks will run, hosts need not name their devices.
+HostPlan load_host_plan(const std::string& file, bool devices_needed = true);
 
 // How a scenario's cluster lies on the hosts: rank k is host k, rail k of a pair is rail k there.
 class Placement {

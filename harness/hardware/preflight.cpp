@@ -134,19 +134,35 @@ void RemoteHosts::start_agent(size_t host) {
                                           [errors] { return tail_of(errors, 1); });
 }
 
+// What a program there needs to reach the verbs as a rank does, once the agent has said hello.
+json RemoteHosts::verbs_environment(size_t host) const {
+  json environment = json::object();
+  for (const auto& [name, value] : plan_.hosts[host].environment) environment[name] = value;
+  environment[loader_variable()] = library_directory(static_cast<int>(host));
+  if (!plan_.hosts[host].library.empty()) {
+    environment["RAILYARD_REAL_VERBS"] = plan_.hosts[host].library;
+  }
+  return environment;
+}
+
+std::unique_ptr<Channel> RemoteHosts::open_probe(int host, std::unique_ptr<Process>& process) {
+  auto index = static_cast<size_t>(host);
+  std::string command = "env";
+  const json environment = verbs_environment(index);
+  for (const auto& [name, value] : environment.items()) {
+    command += " " + shell_quoted(name + "=" + value.get<std::string>());
+  }
+  command += " " + shell_quoted(program(host, "railyard-host")) + " --probe";
+  return hosts_[index].ssh->open(command, process, place_.file(fmt::format("probe.{}", host)));
+}
+
 void RemoteHosts::inspect(size_t host) {
   Entry& entry = hosts_[host];
   try {
     entry.hello = entry.link->wait_for("hello", 10);
     entry.libraries = entry.hello.value("libraries", "");
-    json environment = json::object();
-    for (const auto& [name, value] : plan_.hosts[host].environment) environment[name] = value;
-    environment[loader_variable()] = library_directory(static_cast<int>(host));
-    if (!plan_.hosts[host].library.empty()) {
-      environment["RAILYARD_REAL_VERBS"] = plan_.hosts[host].library;
-    }
-    entry.found =
-        entry.link->ask({{"do", "inspect"}, {"environment", environment}}, "inspected", 30);
+    entry.found = entry.link->ask({{"do", "inspect"}, {"environment", verbs_environment(host)}},
+                                  "inspected", 30);
   } catch (const std::runtime_error& error) {
     throw std::runtime_error(fmt::format("Railyard's agent fails there: {}", error.what()));
   }

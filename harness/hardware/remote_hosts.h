@@ -17,7 +17,9 @@ namespace railyard::harness {
 class RemoteHosts {
  public:
   explicit RemoteHosts(const HostOptions& options)
-      : options_(options), plan_(load_host_plan(options.file)), hosts_(plan_.hosts.size()) {}
+      : options_(options),
+        plan_(load_host_plan(options.file, options.devices_needed)),
+        hosts_(plan_.hosts.size()) {}
 
   ~RemoteHosts();
 
@@ -29,6 +31,12 @@ class RemoteHosts {
   // Where Railyard's programs lie on a host, and the directory of the pass-through library.
   std::string program(int host, const std::string& name) const;
   std::string library_directory(int host) const;
+  // What the preflight found: name, guid, active, gids of each device.
+  const nlohmann::json& devices(int host) const {
+    return hosts_[static_cast<size_t>(host)].found["devices"];
+  }
+  // Starts railyard-host --probe there, over ssh; it ends with its channel.
+  std::unique_ptr<Channel> open_probe(int host, std::unique_ptr<Process>& process);
 
  private:
   struct Entry {
@@ -47,6 +55,7 @@ class RemoteHosts {
   void install(size_t host);
   void start_agent(size_t host);
   void start_agents_by_launcher();
+  nlohmann::json verbs_environment(size_t host) const;
   void inspect(size_t host);
   std::string row(size_t host) const;
   // What the hostfile says of a host that is not so; empty: nothing.

@@ -20,6 +20,8 @@ from yard import Yard
 HERE = os.path.dirname(os.path.abspath(__file__))
 MESH = f"{HERE}/../../scenarios/all-sum-mesh.json"
 LONG = f"{HERE}/scenarios/long.json"
+CROSSED = f"{HERE}/../../scenarios/crossed-cables.json"
+SWITCHED = f"{HERE}/scenarios/switched.json"
 UNPLUGGED = f"{HERE}/scenarios/unplugged.json"
 
 CASES = {}
@@ -116,6 +118,61 @@ def copied(machines, yard):
     nobody_left(machines)
     left = subprocess.run(["find", machines.cache, "-type", "f"], capture_output=True, text=True, check=False).stdout
     check(not left, f"copies were left: {left}")
+
+
+def topology(yard, *arguments):
+    return subprocess.run(yard.railyard("topology", *arguments), capture_output=True, text=True, timeout=90,
+                          stdin=subprocess.DEVNULL, check=False)
+
+
+def without_rows(plan):
+    for host in plan["hosts"]:
+        del host["rdma"]
+
+
+def cables_of(result):
+    return {frozenset(ends) for ends in json.loads(result.stdout)["cables"].values()}
+
+
+@case(CROSSED, hosts=2)
+def discovered(machines, yard):
+    result = topology(yard, "discover", "--hosts", yard.hostfile(without_rows))
+    expect(result, 0, "2 cables")
+    crossed = {frozenset({"n0/rdma_en6", "n1/rdma_en7"}), frozenset({"n0/rdma_en7", "n1/rdma_en6"})}
+    check(cables_of(result) == crossed, "the cables lie otherwise", result)
+    nobody_left(machines)
+
+
+@case(MESH)
+def discovered_mesh(_, yard):
+    result = topology(yard, "discover", "--hosts", yard.hostfile(without_rows))
+    expect(result, 0, "6 cables")
+    pairs = {frozenset(end.split("/")[0] for end in ends) for ends in cables_of(result)}
+    check(len(pairs) == 6, "not every pair has its cable", result)
+
+
+@case(SWITCHED, hosts=3)
+def discovered_switch(_, yard):
+    result = topology(yard, "discover", "--hosts", yard.hostfile(without_rows))
+    expect(result, 0, "3 cables")
+    check(json.loads(result.stdout)["switches"] == ["switch"], "the switch was not found", result)
+
+
+@case(CROSSED, hosts=2)
+def crossed_rails_found(_, yard):
+    def crossed(plan):
+        plan["hosts"][1]["rdma"] = [plan["hosts"][1]["rdma"][0][::-1], None]
+    hosts = yard.hostfile(crossed)
+    expect(topology(yard, "check", hosts, "--hosts", hosts), 1, r"error: hosts/1/rdma/0: crossed rails")
+    hosts = yard.hostfile()
+    expect(topology(yard, "check", hosts, "--hosts", hosts), 0, "mesh of 2")
+
+
+@case(CROSSED, hosts=2)
+def discover_of_a_host_that_is_down(machines, yard):
+    machines.stop_sshd("n1")
+    expect(topology(yard, "discover", "--hosts", yard.hostfile(without_rows)), 3,
+           r"hosts/1: n1: it cannot be reached")
 
 
 @case(MESH)

@@ -56,10 +56,12 @@ class Yard:
 
     def command(self, hostfile, *arguments):
         hand = ["--hand", self.hand] if self.hand else []
+        return self.railyard("run", self.scenario, "--hosts", hostfile, *hand, *arguments)
+
+    def railyard(self, *arguments):
         settings = [f"{name}={value}" for name, value in self.environment_here.items()]
         return self.machines.here("env", f"RAILYARD_SSH=ssh -F {self.machines.folder}/ssh_config", *settings,
-                                  f"{self.build}/bin/railyard", "run", self.scenario, "--hosts", hostfile,
-                                  *hand, *arguments)
+                                  f"{self.build}/bin/railyard", *arguments)
 
     def run(self, hostfile, *arguments, timeout=90):
         return subprocess.run(self.command(hostfile, *arguments), capture_output=True, text=True, timeout=timeout,

@@ -1,9 +1,5 @@
 #include "inspect.h"
 
-#include <arpa/inet.h>
-#include <dlfcn.h>
-#include <infiniband/verbs.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -11,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#undef ibv_query_port
+#include "verbs_table.h"
 
 namespace railyard::host {
 
@@ -19,29 +15,18 @@ namespace {
 
 using nlohmann::json;
 
-#ifdef __APPLE__
-constexpr const char* kLibrary = "librdma.dylib";
-#else
-constexpr const char* kLibrary = "libibverbs.so.1";
-#endif
-
-struct Verbs {
-  ibv_device** (*list)(int*);
-  const char* (*name)(ibv_device*);
-  ibv_context* (*open)(ibv_device*);
-  int (*close)(ibv_context*);
-  int (*port)(ibv_context*, uint8_t, ibv_port_attr*);
-  int (*gid)(ibv_context*, uint8_t, int, ibv_gid*);
-};
-
-std::string text_of(const ibv_gid& gid) {
-  char text[INET6_ADDRSTRLEN] = {};
-  inet_ntop(AF_INET6, gid.raw, text, sizeof text);
+// "0002:c903:0010:aabb", as ibv_devinfo writes it.
+std::string guid_text(__be64 guid) {
+  unsigned char bytes[8];
+  std::memcpy(bytes, &guid, sizeof bytes);
+  char text[20];
+  std::snprintf(text, sizeof text, "%02x%02x:%02x%02x:%02x%02x:%02x%02x", bytes[0], bytes[1],
+                bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
   return text;
 }
 
-json look_at(const Verbs& verbs, ibv_device* device) {
-  json found = {{"name", verbs.name(device)}};
+json look_at(const VerbsTable& verbs, ibv_device* device) {
+  json found = {{"name", verbs.name(device)}, {"guid", guid_text(verbs.guid(device))}};
   errno = 0;
   ibv_context* context = verbs.open(device);
   if (!context) {
@@ -65,12 +50,6 @@ json look_at(const Verbs& verbs, ibv_device* device) {
   return found;
 }
 
-template <typename Function>
-bool find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
 // On macOS: the interfaces that the Thunderbolt Bridge owns; RDMA needs them for itself.
 json bridged() {
   json members = json::array();
@@ -91,18 +70,10 @@ json bridged() {
 
 int inspect() {
   json found = {{"devices", json::array()}, {"bridged", bridged()}};
-  Verbs verbs{};
-  void* library = dlopen(kLibrary, RTLD_NOW);
-  if (!library) {
-    const char* reason = dlerror();
-    found["error"] = std::string("no verbs library: ") + (reason ? reason : kLibrary);
-  } else if (!find(library, "ibv_get_device_list", verbs.list) ||
-             !find(library, "ibv_get_device_name", verbs.name) ||
-             !find(library, "ibv_open_device", verbs.open) ||
-             !find(library, "ibv_close_device", verbs.close) ||
-             !find(library, "ibv_query_port", verbs.port) ||
-             !find(library, "ibv_query_gid", verbs.gid)) {
-    found["error"] = std::string(kLibrary) + " is no verbs library";
+  std::string error;
+  VerbsTable verbs = load_verbs(error);
+  if (!error.empty()) {
+    found["error"] = error;
   } else {
     int count = 0;
     ibv_device** list = verbs.list(&count);

@@ -9,12 +9,14 @@
 #include "hardware/agent.h"
 #include "inspect.h"
 #include "platform/executable.h"
+#include "probe.h"
 
 int main(int argc, char** argv) {
   std::string mode = argc > 1 ? argv[1] : "";
   std::string self = railyard::harness::executable_directory() + "/railyard-host";
   try {
     if (mode == "--inspect") return railyard::host::inspect();
+    if (mode == "--probe") return railyard::host::probe();
     if (mode == "--serve") return railyard::harness::run_agent(STDIN_FILENO, STDOUT_FILENO, self);
     if (mode == "--dial" && argc == 4) {
       int socket = railyard::host::dial(argv[2], argv[3]);

@@ -247,7 +247,7 @@ int dispatch(int argc, char** argv) {
 
   // Before there are threads and fabrics.
   if (*run_app || *audit_app || *exec_app || *bench_app || *doctor_app ||
-      topology_command.runs_ranks) {
+      topology_command.starts_processes) {
     Guard::start();
   }
   listen_to_signals();

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "railyard/bench.h"
+#include "railyard/hosts.h"
 #include "railyard/topology.h"
 #include "run.h"
 
@@ -52,6 +53,35 @@ void write_out(const std::string& file, const std::string& text) {
   Outputs::write_text(file.empty() ? "-" : file, text);
 }
 
+// The cables between the hosts of a file, asked of the hosts. Nothing when some cannot be used:
+// that has been said, and `code` is what the program ends with.
+std::optional<fabric::ClusterSpec> ask_hosts(const std::string& file, int& code) {
+  HostOptions options;
+  options.file = file;
+  options.devices_needed = false;
+  Hosts hosts(options);
+  Hosts::Preflight preflight = hosts.preflight();
+  for (const std::string& problem : preflight.problems) fmt::print(stderr, "{}\n", problem);
+  code = preflight.bad_input ? kBadInput : kBroken;
+  if (!preflight.problems.empty()) return {};
+  Discovery found = discover(hosts);
+  fmt::print(stderr, "{}", found.table);
+  return found.cluster;
+}
+
+struct Discover {
+  std::string hosts, output;
+
+  int run() const {
+    int code = kMet;
+    std::optional<fabric::ClusterSpec> cluster = ask_hosts(hosts, code);
+    if (!cluster) return code;
+    fmt::print(stderr, "{} cables\n", cluster->cables.size());
+    write_out(output, cluster_text(*cluster));
+    return kMet;
+  }
+};
+
 struct Make {
   Source source;
   std::string format = "matrix", output, hosts;
@@ -72,15 +102,16 @@ struct Make {
 
 struct Check {
   Source source;
-  std::string cables_file, profile;
+  std::string cables_file, hosts, profile;
 
-  Inspection inspect(const Topology& topology) const {
+  Inspection inspect(const Topology& topology,
+                     std::optional<fabric::ClusterSpec> cables = {}) const {
     if (!topology.matrix) {
       throw InputError(source.file, "", "has no device matrix to check; give a matrix or hostfile");
     }
-    std::optional<fabric::ClusterSpec> cables;
-    if (!source.cables.empty() && !cables_file.empty()) {
-      throw InputError("railyard topology", "check", "--cable or --cables, not both; drop one");
+    if (!source.cables.empty() + !cables_file.empty() + !hosts.empty() > 1) {
+      throw InputError("railyard topology", "check",
+                       "--cable, --cables or --hosts, not two of them; drop one");
     }
     if (!source.cables.empty()) cables = cluster_of_cables(source.cables);
     if (!cables_file.empty()) cables = load_cluster(cables_file).spec;
@@ -92,7 +123,10 @@ struct Check {
       throw InputError("railyard topology", "check", "name a device matrix or a hostfile");
     }
     Topology topology = load_topology(source.file);
-    Inspection found = inspect(topology);
+    std::optional<fabric::ClusterSpec> asked;
+    int code = kMet;
+    if (!hosts.empty() && !(asked = ask_hosts(hosts, code))) return code;
+    Inspection found = inspect(topology, asked);
     for (const Finding& finding : found.findings) {
       fmt::print("{}: {}{}{}\n", finding.error ? "error" : "note", finding.place,
                  finding.place.empty() ? "" : ": ", finding.text);
@@ -172,7 +206,21 @@ void add_topology(CLI::App& app, TopologyCommand& command) {
   checked->add_option("--cables", check->cables_file, "A cluster's file with the cables");
   checked->add_option("--profile", check->profile, "The devices' profile (by their names)")
       ->check(CLI::IsMember(fabric::shipped_profiles()));
-  checked->callback([&command, check] { command.action = [check] { return check->run(); }; });
+  checked->add_option("--hosts", check->hosts, "A hostfile: ask the machines how they are cabled");
+  checked->callback([&command, check] {
+    command.starts_processes = !check->hosts.empty();
+    command.action = [check] { return check->run(); };
+  });
+
+  auto discover = std::make_shared<Discover>();
+  CLI::App* discovered = topology->add_subcommand(
+      "discover", "Ask machines what devices they have, and find the cables between them");
+  discovered->add_option("--hosts", discover->hosts, "A hostfile")->required();
+  discovered->add_option("-o,--output", discover->output, "A file instead of standard output");
+  discovered->callback([&command, discover] {
+    command.starts_processes = true;
+    command.action = [discover] { return discover->run(); };
+  });
 
   auto draw = std::make_shared<Draw>();
   CLI::App* drawn = topology->add_subcommand("draw", "Draw cables or a matrix, rails coloured");
@@ -203,7 +251,7 @@ void add_topology(CLI::App& app, TopologyCommand& command) {
   predicted->add_option("--seconds", predict->bench.seconds, "How long to measure each, about")
       ->check(CLI::Range(0.001, 60.0));
   predicted->callback([&command, predict] {
-    command.runs_ranks = true;
+    command.starts_processes = true;
     command.action = [predict] { return predict->run(); };
   });
 }

@@ -1,4 +1,4 @@
-// The `topology` commands: make, check, draw, predict.
+// The `topology` commands: make, check, draw, discover, predict.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,10 +9,10 @@
 namespace railyard::cli {
 
 // Adds the command and its own commands to the program's. `action` gets what is to be done once the
-// command line has been read, and gives the exit code; `runs_ranks` whether it starts any.
+// command line has been read, and gives the exit code; `starts_processes` whether that starts processes.
 struct TopologyCommand {
   std::function<int()> action;
-  bool runs_ranks = false;
+  bool starts_processes = false;
 };
 void add_topology(CLI::App& app, TopologyCommand& command);
 

@@ -11,12 +11,25 @@
 namespace railyard::harness {
 
 struct HostOptions {
-  std::string file;          // a hostfile
-  std::string launcher;      // "ssh", "mpirun" or "srun": what starts Railyard's agent on the hosts
-  std::string hand_command;  // run instead of asking somebody to move a plug; for tests
+  std::string file;      // a hostfile
+  std::string launcher;  // "ssh", "mpirun" or "srun": what starts Railyard's agent on the hosts
+  bool devices_needed = true;  // of hosts that ranks will run on
+  std::string hand_command;    // run instead of asking somebody to move a plug; for tests
 };
 
 class RemoteHosts;
+class Hosts;
+
+// What hosts have, and how it is cabled.
+struct Discovery {
+  fabric::ClusterSpec cluster;  // hosts by their ssh names, with their active devices
+  std::string table;            // for people: a line per device
+};
+
+// Sends a message from each device to each device of the others until all ends are found; a device
+// that refuses to connect has no cable there. The preflight must have found no problem. Blocks for
+// about a fifth of a second for each pair that stays silent. Throws std::runtime_error.
+Discovery discover(Hosts& hosts);
 
 // Connections to the hosts of a file, kept over a suite. Used by one thread; ends everything that
 // it started anywhere when it goes.

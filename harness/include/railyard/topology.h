@@ -6,6 +6,7 @@
 // and throw InputError for bad input.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,6 +28,14 @@ const char* name(Shape shape);
 // One cable a text: "A:en6-B:en7" or "A/en6-B/en7"; a host's name may hold dashes, a device's may
 // not. Hosts are numbered in the order in which they are first named.
 fabric::ClusterSpec cluster_of_cables(const std::vector<std::string>& texts);
+
+// Whether a message gets from a device of host a to one of host b.
+using Joined =
+    std::function<bool(size_t a, const std::string& device, size_t b, const std::string& other)>;
+
+// The cables between hosts, found by trying. A device that reaches two others is plugged into a
+// switch.
+fabric::ClusterSpec match_cables(const std::vector<fabric::NodeSpec>& hosts, const Joined& joined);
 
 // What can be read about a group: whatever is not given is empty.
 struct Topology {
