@@ -24,16 +24,22 @@ std::string core_pattern() {
 }  // namespace
 
 std::string core_file(pid_t pid, const std::string& directory) {
-  std::string pattern = core_pattern(), wanted;
+  return core_file(core_pattern(), pid, directory);
+}
+
+std::string core_file(const std::string& pattern, pid_t pid, const std::string& directory) {
+  std::string wanted;
   // One without the process's number may be anybody's.
-  if (pattern.empty() || pattern[0] == '|' || pattern.find("%p") == std::string::npos) return "";
+  bool numbered =
+      pattern.find("%p") != std::string::npos || pattern.find("%P") != std::string::npos;
+  if (!numbered || pattern[0] == '|') return "";
   for (size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] != '%' || i + 1 == pattern.size()) {
       wanted += pattern[i];
       continue;
     }
     char what = pattern[++i];
-    wanted += what == 'p' ? std::to_string(pid) : what == '%' ? "%" : "*";
+    wanted += what == 'p' || what == 'P' ? std::to_string(pid) : what == '%' ? "%" : "*";
   }
   if (wanted[0] != '/') wanted = directory + "/" + wanted;
   glob_t found{};
