@@ -13,11 +13,9 @@ namespace railyard {
 inline constexpr size_t kMeshDoubling = kSmallRun;
 
 // A mesh of three or more combines larger arrays in two phases, where each rank does its share of
-// the sum and sends it to all. Two ranks exchange what they have up to a larger size: half the
-// steps for the same number of bytes. Beyond it the arrays of both no longer fit the processor's
-// cache, and two phases read and write less memory.
+// the sum and sends it to all. Two ranks always exchange what they have: half the steps for the same
+// number of bytes.
 inline constexpr size_t kMeshOnePhase = kSmallPayload;
-inline constexpr size_t kPairOnePhase = 2 << 20;
 
 // A ring of three or more sends so many bytes round as they are, for every rank to combine; more
 // are combined on the way, and from the second size on they go both ways.

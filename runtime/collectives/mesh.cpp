@@ -53,7 +53,7 @@ class Mesh : public Collectives {
       return engine_.run(operation);
     }
     lend(engine_, call.input, call.bytes);
-    if (call.bytes <= (size_ == 2 ? kPairOnePhase : kMeshOnePhase)) return one_phase(call);
+    if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
     lend(engine_, call.output, call.bytes);
     TwoPhases operation(engine_, rank_, size_, call);
     engine_.run(operation);
