@@ -24,7 +24,7 @@ enum class Refill {
 class Mesh {
  public:
   Mesh(Session& session, SideChannel& channel, Refill refill)
-      : session_(session), refill_(refill), own_(kPipeline * kChunkElements) {
+      : refill_(refill), own_(kPipeline * kChunkElements) {
     Endpoint::Options options;
     options.slots = kPipeline;
     options.slot_bytes = kChunkBytes;
@@ -116,7 +116,6 @@ class Mesh {
     ++reduced_;
   }
 
-  Session& session_;
   Refill refill_;
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<float> own_;

@@ -45,7 +45,8 @@ Registered register_buffer(ibv_pd* domain, const std::string& device, size_t byt
   if (posix_memalign(&memory, kPageBytes, bytes) != 0)
     fail(device, "posix_memalign", ENOMEM, "memory");
   made.memory.reset(memory);
-  made.region.reset(ibv_reg_mr(domain, memory, bytes, IBV_ACCESS_LOCAL_WRITE));
+  const int access = IBV_ACCESS_LOCAL_WRITE;  // verbs.h mixes it with flags of another type
+  made.region.reset(ibv_reg_mr(domain, memory, bytes, access));
   if (!made.region) {
     const int error_number = errno;
     fail(device, "ibv_reg_mr", error_number,
