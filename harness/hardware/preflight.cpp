@@ -18,12 +18,6 @@ using nlohmann::json;
 
 namespace {
 
-#ifdef __APPLE__
-constexpr const char* kPassthrough = "librdma.dylib";
-#else
-constexpr const char* kPassthrough = "libibverbs.so.1";
-#endif
-
 // What goes to a host that has nothing: the programs and the pass-through library.
 constexpr const char* kPrograms[] = {"railyard-host", "railyard-rank", "railyard-faulty"};
 
@@ -94,9 +88,9 @@ void RemoteHosts::pack() {
   fs::path here = fs::path(executable_directory()).parent_path();
   std::string names;
   for (const char* place : {"lib/passthrough/", "lib/railyard/passthrough/"}) {
-    if (names.empty() && fs::exists(here / place / kPassthrough)) names = place;
+    if (names.empty() && fs::exists(here / place / verbs_library_name())) names = place;
   }
-  names += kPassthrough;
+  names += verbs_library_name();
   for (const char* each : kPrograms) {
     if (fs::exists(here / "bin" / each)) names += fmt::format(" bin/{}", each);
   }

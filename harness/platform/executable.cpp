@@ -31,13 +31,15 @@ std::string find_worker(const std::string& name) {
   return access(path.c_str(), X_OK) == 0 ? path.string() : "";
 }
 
-namespace {
-
+const char* verbs_library_name() {
 #ifdef __APPLE__
-constexpr char kLibrary[] = "librdma.dylib";
+  return "librdma.dylib";
 #else
-constexpr char kLibrary[] = "libibverbs.so.1";
+  return "libibverbs.so.1";
 #endif
+}
+
+namespace {
 
 // Where a verbs library lies beside this program: in the build, or installed.
 std::string directory_of_library(const std::string& below) {
@@ -46,7 +48,7 @@ std::string directory_of_library(const std::string& below) {
   for (const char* place : {"../lib", "../lib/railyard"}) {
     fs::path directory = (here / place).lexically_normal();
     if (!below.empty()) directory /= below;
-    if (fs::exists(directory / kLibrary, error)) return directory;
+    if (fs::exists(directory / verbs_library_name(), error)) return directory;
   }
   return "";
 }

@@ -11,6 +11,9 @@ std::string executable_directory();
 // A worker beside the executable ("railyard-rank"), or "" when it is not there.
 std::string find_worker(const std::string& name);
 
+// What this system's programs load: "libibverbs.so.1" or "librdma.dylib".
+const char* verbs_library_name();
+
 // The directory of the simulator's verbs library, or "".
 std::string library_directory();
 

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 
+#include "railyard/errno_names.h"
 #include "railyard/fabric_names.h"
 #include "railyard/nearest.h"
 #include "scenario/fault_types.h"
@@ -15,23 +15,10 @@ namespace railyard::harness {
 
 namespace {
 
-struct ErrnoName {
-  const char* name;
-  int number;
-};
-constexpr ErrnoName kErrnos[] = {
-    {"EPERM", EPERM},         {"EINTR", EINTR},          {"EIO", EIO},
-    {"EAGAIN", EAGAIN},       {"ENOMEM", ENOMEM},        {"EACCES", EACCES},
-    {"EFAULT", EFAULT},       {"EBUSY", EBUSY},          {"ENODEV", ENODEV},
-    {"EINVAL", EINVAL},       {"EMFILE", EMFILE},        {"ENOSPC", ENOSPC},
-    {"ENOSYS", ENOSYS},       {"EPROTO", EPROTO},        {"EOPNOTSUPP", EOPNOTSUPP},
-    {"ENETDOWN", ENETDOWN},   {"ENOBUFS", ENOBUFS},      {"EHOSTUNREACH", EHOSTUNREACH},
-    {"ETIMEDOUT", ETIMEDOUT}, {"ECONNRESET", ECONNRESET}};
-
 int read_errno(const Reader& reader) {
   if (reader.is_number()) return static_cast<int>(reader.whole(1, 4095));
   std::vector<std::string> names;
-  for (const ErrnoName& entry : kErrnos) {
+  for (const ErrnoName& entry : kErrnoNames) {
     names.push_back(entry.name);
     if (reader.text() == entry.name) return entry.number;
   }

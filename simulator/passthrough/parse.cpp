@@ -3,13 +3,13 @@
 #include <infiniband/verbs.h>
 #include <signal.h>
 
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <sstream>
 #include <stdexcept>
 
 #include "passthrough/rules.h"
+#include "railyard/errno_names.h"
 
 namespace railyard::passthrough {
 
@@ -21,15 +21,6 @@ constexpr const char* kResources[] = {"contexts",        "protection-domains", "
                                       "queue-pairs",     "memory-regions",     "send-requests",
                                       "receive-requests"};
 static_assert(std::size(kResources) == static_cast<size_t>(Resource::count));
-
-const std::map<std::string, int> kErrnos = {
-    {"EPERM", EPERM},         {"EINTR", EINTR},          {"EIO", EIO},
-    {"EAGAIN", EAGAIN},       {"ENOMEM", ENOMEM},        {"EACCES", EACCES},
-    {"EFAULT", EFAULT},       {"EBUSY", EBUSY},          {"ENODEV", ENODEV},
-    {"EINVAL", EINVAL},       {"EMFILE", EMFILE},        {"ENOSPC", ENOSPC},
-    {"ENOSYS", ENOSYS},       {"EPROTO", EPROTO},        {"EOPNOTSUPP", EOPNOTSUPP},
-    {"ENETDOWN", ENETDOWN},   {"ENOBUFS", ENOBUFS},      {"EHOSTUNREACH", EHOSTUNREACH},
-    {"ETIMEDOUT", ETIMEDOUT}, {"ECONNRESET", ECONNRESET}};
 
 const std::map<std::string, int> kSignals = {
     {"HUP", SIGHUP}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}};
@@ -61,8 +52,9 @@ class Words {
 };
 
 int errno_named(const std::string& name) {
-  auto found = kErrnos.find(name);
-  if (found != kErrnos.end()) return found->second;
+  for (const ErrnoName& entry : kErrnoNames) {
+    if (name == entry.name) return entry.number;
+  }
   if (name.find_first_not_of("0123456789") == std::string::npos && name.size() < 5) {
     return std::stoi(name);
   }

@@ -79,6 +79,14 @@ void make_sub_groups(Session& session, bool derive) {
   channel.barrier();
 }
 
+// The messages of the workload, once the ranks have met by a side channel of these habits.
+void move_after_meeting(Session& session, SideChannel::Habits habits) {
+  session.expect_messages_of_two();
+  SideChannel channel(session.place.rank, session.place.ranks, session.place.coordinator, habits);
+  Link link(session, channel, 1 - session.place.rank, endpoint_for_messages(session));
+  move_messages(session, channel, link.rail(0), {});
+}
+
 }  // namespace
 
 void branch_early(Session& session) { split(session, true); }
@@ -86,21 +94,8 @@ void exchange_first(Session& session) { split(session, false); }
 void derived_port(Session& session) { make_sub_groups(session, true); }
 void system_port(Session& session) { make_sub_groups(session, false); }
 
-void no_retry(Session& session) {
-  session.expect_messages_of_two();
-  SideChannel channel(session.place.rank, session.place.ranks, session.place.coordinator,
-                      {.retries = false});
-  Link link(session, channel, 1 - session.place.rank, endpoint_for_messages(session));
-  move_messages(session, channel, link.rail(0), {});
-}
-
-void end_unread(Session& session) {
-  session.expect_messages_of_two();
-  SideChannel channel(session.place.rank, session.place.ranks, session.place.coordinator,
-                      {.sees_end = false});
-  Link link(session, channel, 1 - session.place.rank, endpoint_for_messages(session));
-  move_messages(session, channel, link.rail(0), {});
-}
+void no_retry(Session& session) { move_after_meeting(session, {.retries = false}); }
+void end_unread(Session& session) { move_after_meeting(session, {.sees_end = false}); }
 
 void joins_on_exit(Session& session) {
   session.expect_messages_of_two();

@@ -3,29 +3,22 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 
+#include "platform/executable.h"
+
 namespace railyard::host {
-
-namespace {
-
-#ifdef __APPLE__
-constexpr const char* kLibrary = "librdma.dylib";
-#else
-constexpr const char* kLibrary = "libibverbs.so.1";
-#endif
-
-}  // namespace
 
 VerbsTable load_verbs(std::string& error) {
   VerbsTable table{};
-  void* library = dlopen(kLibrary, RTLD_NOW);
+  void* library = dlopen(harness::verbs_library_name(), RTLD_NOW);
   if (!library) {
     const char* reason = dlerror();
-    error = std::string("no verbs library: ") + (reason ? reason : kLibrary);
+    error = std::string("no verbs library: ") + (reason ? reason : harness::verbs_library_name());
     return table;
   }
   auto find = [&](const char* name, auto& function) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-    if (!function && error.empty()) error = std::string(kLibrary) + " has no " + name;
+    if (!function && error.empty())
+      error = std::string(harness::verbs_library_name()) + " has no " + name;
   };
   find("ibv_get_device_list", table.list);
   find("ibv_get_device_name", table.name);
