@@ -189,7 +189,7 @@ void Context::watch_port() {
   uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
   if (epoch == topology_epoch_) return;
   topology_epoch_ = epoch;
-  if (segment().device(device_).failed.load() != 0 && !failed_) {
+  if (segment().device(device_).failed_ticks.load() != 0 && !failed_) {
     failed_ = true;
     raise(IBV_EVENT_DEVICE_FATAL, nullptr);
     for (QueuePair* pair : queue_pairs) pair->enter_error(false);

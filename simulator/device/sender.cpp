@@ -67,9 +67,13 @@ void QueuePair::look_at_topology() {
   if (epoch == topology_epoch_) [[likely]]
     return;
   topology_epoch_ = epoch;
-  reachable_ = reaches(segment(), static_cast<int32_t>(record_.port), record_.peer_port.load());
+  int32_t here = static_cast<int32_t>(record_.port), there = record_.peer_port.load();
+  reachable_ = reaches(segment(), here, there);
   unreachable_from_ = 0;
   if (reachable_) return;
+  for (int32_t port : {here, there}) {
+    if (port >= 0) unreachable_from_ = std::max(unreachable_from_, broken_since(segment(), port));
+  }
   for (uint32_t i = 0; i < segment().header().cable_count; ++i) {
     unreachable_from_ = std::max(unreachable_from_, segment().cable(i).changed_ticks.load());
   }
@@ -263,6 +267,10 @@ bool QueuePair::stalls(const Send& latest) {
 // False: the message will never arrive anywhere, or its request is wrong.
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
+  if (!open && broken_since(segment(), static_cast<int32_t>(record_.port)) != 0) {
+    send.failure = IBV_WC_WR_FLUSH_ERR;
+    return false;
+  }
   bool waits = peer_decides();
   bool shaped = open && links_matter(segment());
   if (shaped || (!open && !waits)) {

@@ -214,7 +214,9 @@ CableChange Fabric::set_gid(int port, int index, const std::optional<std::array<
 
 void Fabric::fail_device(int device) {
   std::lock_guard lock(impl_->mutex);
-  device_at(impl_->segment, device).failed.store(1);
+  uint64_t works = 0;
+  device_at(impl_->segment, device)
+      .failed_ticks.compare_exchange_strong(works, impl_->segment.now_ticks());
   impl_->segment.header().topology_epoch.fetch_add(1, std::memory_order_release);
   impl_->wake_everyone();
 }

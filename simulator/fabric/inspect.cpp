@@ -244,7 +244,7 @@ Snapshot Inspector::look(const Segment& segment) {
   for (uint32_t i = 0; i < header.device_count; ++i) {
     const Device& record = segment.device(i);
     out.devices.push_back({record.name, static_cast<int>(record.node), static_cast<int>(record.port),
-                           limit_of(segment, i, layout::Resource::contexts).most, 0, record.failed.load() != 0, {}});
+                           limit_of(segment, i, layout::Resource::contexts).most, 0, record.failed_ticks.load() != 0, {}});
     for (size_t each = 0; each < kResources; ++each) {
       out.devices.back().refusals[each] = record.refusals[each].load();
     }

@@ -99,8 +99,8 @@ struct alignas(kCacheLine) Device {
   char name[kNameBytes];
   uint32_t node, port;
   uint64_t guid;
-  Shared<uint32_t> lock;     // RobustLock: index of the holding process + 1
-  Shared<uint32_t> failed;   // the whole device, by a fault
+  Shared<uint32_t> lock;          // RobustLock: index of the holding process + 1
+  Shared<uint64_t> failed_ticks;  // when the whole device failed, by a fault; 0: it has not
   Shared<int32_t> limits[kResources];  // by a fault: most + 1; 0: as the profile says
   Shared<uint64_t> refusals[kResources];  // asked beyond a limit
 };

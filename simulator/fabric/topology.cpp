@@ -60,8 +60,12 @@ int32_t port_with_lid(const Segment& segment, uint16_t lid) {
 
 int32_t cable_of(const Segment& segment, int32_t port) { return side_of(segment, port).cable; }
 
+uint64_t broken_since(const Segment& segment, int32_t port) {
+  return segment.device(segment.port(static_cast<uint32_t>(port)).device).failed_ticks.load();
+}
+
 bool reaches(const Segment& segment, int32_t from, int32_t to) {
-  if (from < 0 || to < 0) return false;
+  if (from < 0 || to < 0 || broken_since(segment, from) || broken_since(segment, to)) return false;
   if (from == to) return true;
   FarEnd far = far_end(segment, from);
   if (far.port != kNowhere) return far.port == to;

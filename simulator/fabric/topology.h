@@ -18,8 +18,11 @@ int32_t port_with_lid(const Segment& segment, uint16_t lid);
 int32_t cable_of(const Segment& segment, int32_t port);
 
 // Whether what leaves one port arrives at the other now: over one cable, through one switch, or
-// because they are the same port.
+// because they are the same port; and neither device is broken.
 bool reaches(const Segment& segment, int32_t from, int32_t to);
+
+// When the device of a port broke, in ticks; 0 if it has not.
+uint64_t broken_since(const Segment& segment, int32_t port);
 
 // The directions of cables that lead from one port to another now; returns how many (0 to 2).
 struct Hop {

@@ -1,5 +1,5 @@
-// Messages that were posted while a cable was unplugged, and what becomes of them afterwards. Found
-// by the fuzzer.
+// Messages that were posted while a cable was unplugged or a device broken, and what becomes of them
+// afterwards. Most were found by the fuzzer.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -76,6 +76,22 @@ TEST_F(UnpluggedTest, AHeldMessageArrivesWhenItsCableIsBack) {
              {.type = IBV_QPT_UC, .access = IBV_ACCESS_LOCAL_WRITE},
              [](Queue& queue) { EXPECT_TRUE(queue.quiet()); },
              [](Queue& queue) { EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS); });
+}
+
+// At once, not when the helper of its program comes to look.
+TEST_F(UnpluggedTest, ABrokenDeviceSendsNothing) {
+  cluster("connectx", 2);
+  send_while([&] { fabric().fail_device(0); }, [] {},
+             {.type = IBV_QPT_UC, .access = IBV_ACCESS_LOCAL_WRITE},
+             [](Queue& queue) { EXPECT_EQ(queue.next().status, IBV_WC_WR_FLUSH_ERR); },
+             [](Queue& queue) { EXPECT_TRUE(queue.quiet(Milliseconds(20))); });
+}
+
+TEST_F(UnpluggedTest, ABrokenDeviceTakesNothing) {
+  cluster("connectx", 2);
+  send_while([&] { fabric().fail_device(1); }, [] {}, {.timeout = 8, .retries = 1},
+             [](Queue& queue) { EXPECT_EQ(queue.next().status, IBV_WC_RETRY_EXC_ERR); },
+             [](Queue& queue) { EXPECT_EQ(queue.next().status, IBV_WC_WR_FLUSH_ERR); });
 }
 
 }  // namespace
