@@ -1,6 +1,7 @@
 #include "device/payload.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace railyard::sim {
@@ -70,6 +71,33 @@ void Pieces::copy_from(const Pieces& from) const {
       offset += bytes;
       if (offset == list_[to].iov_len) ++to, offset = 0;
     }
+  }
+}
+
+WatchedPlace::WatchedPlace(std::byte* place, uint64_t bytes) : end_(place + bytes) {
+  while (width_ < word_.size() && 2 * width_ <= bytes &&
+         reinterpret_cast<uintptr_t>(end_) % (2 * width_) == 0) {
+    width_ *= 2;
+  }
+  if (bytes > width_) pieces_.add(place, bytes - width_);
+  pieces_.add(word_.data(), width_);
+}
+
+void WatchedPlace::finish() const {
+  auto store = [this]<typename Word>(Word word) {
+    memcpy(&word, word_.data(), sizeof word);
+    std::atomic_ref(*reinterpret_cast<Word*>(end_ - sizeof word))
+        .store(word, std::memory_order_release);
+  };
+  switch (width_) {
+    case 8:
+      return store(uint64_t{});
+    case 4:
+      return store(uint32_t{});
+    case 2:
+      return store(uint16_t{});
+    default:
+      return store(uint8_t{});
   }
 }
 

@@ -44,6 +44,28 @@ class Pieces {
   size_t count_ = 0;
 };
 
+// A place that a program may watch for the end of a write. Memory models that reorder stores
+// (arm64: Arm ARM DDI 0487, B2.3) promise nothing about a copy's order, while adapters write a
+// message's end last, which ib_write_lat, rsockets and others rely on: so the last word waits here
+// until all else is in its place, and goes there whole.
+class WatchedPlace {
+ public:
+  WatchedPlace(std::byte* place, uint64_t bytes);
+  WatchedPlace(const WatchedPlace&) = delete;
+  WatchedPlace& operator=(const WatchedPlace&) = delete;
+
+  // Where to bring the bytes to.
+  const Pieces& pieces() const { return pieces_; }
+  // Those have been brought: shows the last of them.
+  void finish() const;
+
+ private:
+  std::byte* end_;
+  size_t width_ = 1;  // of the last word
+  alignas(8) std::array<std::byte, 8> word_{};
+  Pieces pieces_;
+};
+
 // Where in its slot a payload lies that travels in it: a send names no remote memory, and begins in
 // the place for that, so that more of it fits the first cache line.
 inline size_t payload_offset(uint8_t opcode) {

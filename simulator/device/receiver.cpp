@@ -345,11 +345,11 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
     if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   }
   if (region) {
-    Pieces here;
-    here.add(region->at(slot.remote_address), slot.bytes);
-    if (fetch(slot, here) != 0)
+    WatchedPlace here(region->at(slot.remote_address), slot.bytes);
+    if (fetch(slot, here.pieces()) != 0)
       return Verdict::settled;  // its sender's memory is gone, and so is it
-    if (slot.flags & layout::kCorrupted) here.flip_a_bit();
+    if (slot.flags & layout::kCorrupted) here.pieces().flip_a_bit();
+    here.finish();
   }
   if (immediate && !complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM)) {
     return Verdict::waiting;

@@ -5,9 +5,12 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "verbs_test.h"
 
@@ -64,6 +67,35 @@ TEST_F(OneSidedTest, AWriteArrivesUnseen) {
     EXPECT_EQ(stage.there.data()[16], 0);
     EXPECT_EQ(stage.there.data()[1017], 0);
     EXPECT_TRUE(stage.pairs.right_queue.quiet());
+  });
+}
+
+// As adapters do it, and programs that watch memory rely on.
+TEST_F(OneSidedTest, WhoWatchesTheEndOfAWriteSeesAllOfIt) {
+  with_stage([](Stage& stage) {
+    constexpr uint64_t kRounds = 300;
+    for (size_t bytes : {8, 64, 200, 1000, 4096, 40'000, 100'000}) {
+      size_t words = bytes / sizeof(uint64_t);
+      auto* mine = reinterpret_cast<uint64_t*>(stage.mine.data());
+      auto* there = reinterpret_cast<uint64_t*>(stage.there.data());
+      there[words - 1] = 0;
+      std::atomic<uint64_t> seen = 0;
+      std::thread watcher([&] {
+        std::atomic_ref end(there[words - 1]);
+        for (uint64_t round = 1; round <= kRounds; ++round) {
+          while (end.load(std::memory_order_acquire) != round) sched_yield();
+          auto whole = std::count(there, there + words, round);
+          EXPECT_EQ(static_cast<size_t>(whole), words) << bytes << " bytes, round " << round;
+          seen = round;
+        }
+      });
+      for (uint64_t round = 1; round <= kRounds; ++round) {
+        std::fill_n(mine, words, round);
+        EXPECT_EQ(stage.write(bytes, stage.at(0)), IBV_WC_SUCCESS);
+        while (seen != round) sched_yield();
+      }
+      watcher.join();
+    }
   });
 }
 
