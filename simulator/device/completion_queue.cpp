@@ -5,6 +5,7 @@
 
 #include "device/context.h"
 #include "device/queue_pair.h"
+#include "device/shared_receive_queue.h"
 
 namespace railyard::sim {
 
@@ -58,8 +59,8 @@ void CompletionQueue::count_unread(uint32_t queue_pair) const {
   uint64_t unread = 0;
   for (uint64_t i = read_; i != written_; ++i) {
     const ibv_wc& wc = ring_[i & (capacity_ - 1)];
-    unread += wc.qp_num == queue_pair && wc.status == IBV_WC_SUCCESS &&
-              (wc.opcode & IBV_WC_RECV) != 0;
+    unread +=
+        wc.qp_num == queue_pair && wc.status == IBV_WC_SUCCESS && (wc.opcode & IBV_WC_RECV) != 0;
   }
   if (unread != 0) owner_.segment().port(owner_.port_index()).unread.fetch_add(unread);
 }
@@ -116,8 +117,8 @@ void CompletionQueue::set_armed_for_peers() {
   for (QueuePair* pair : senders) pair->update_attention();
   for (QueuePair* pair : receivers) pair->update_attention();
   if (shared_queues == 0) return;
-  for (QueuePair* pair : owner_.queue_pairs) {
-    if (pair->qp_base.qp_type == IBV_QPT_XRC_RECV) pair->update_attention();
+  for (const SharedReceiveQueue* queue : owner_.shared_queues) {
+    if (queue->completions == this) queue->update_attention();
   }
 }
 

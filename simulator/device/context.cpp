@@ -1,9 +1,12 @@
 #include "device/context.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "device/completion_queue.h"
+#include "device/extended_domain.h"
 #include "device/queue_pair.h"
+#include "device/shared_receive_queue.h"
 #include "fabric/topology.h"
 #include "platform/doorbell.h"
 
@@ -106,6 +109,7 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
 
 Context::~Context() {
   attachment_.remove(this);
+  visited.clear();
   attachment_.trace({layout::TraceKind::close_device});
   record().owner.store(0, std::memory_order_release);
   if (profile().at_context_limit == fabric::AtLimit::block) ring_all(segment());
@@ -136,8 +140,33 @@ void Context::give_back(Resource resource) {
   count_of(record(), resource).fetch_sub(1, std::memory_order_relaxed);
 }
 
+void Context::find_receivers() {
+  uint32_t epoch = segment().header().sharing_epoch.load(std::memory_order_acquire);
+  if (epoch == sharing_epoch_) return;
+  sharing_epoch_ = epoch;
+  visited.clear();
+  for (uint32_t i = 0; extended_queues != 0 && i < segment().header().queue_pairs_used.load();
+       ++i) {
+    const layout::QueuePair& record = segment().queue_pair(i);
+    uint64_t domain = record.domain.load(std::memory_order_acquire);
+    if (domain == 0 || record.owner.load(std::memory_order_acquire) == 0) continue;
+    auto has_share = [&](const QueuePair* pair) { return pair->number() == i; };
+    auto concerns = [&](const SharedReceiveQueue* queue) {
+      return queue->domain && queue->domain->number == domain;
+    };
+    if (std::ranges::any_of(queue_pairs, has_share)) continue;
+    if (!std::ranges::any_of(shared_queues, concerns)) continue;
+    ibv_qp_init_attr_ex shape{};
+    shape.qp_type = IBV_QPT_XRC_RECV;
+    visited.push_back(std::make_unique<QueuePair>(*this, i, shape, ibv_qp_cap{}));
+    visited.back()->visit(domain);
+  }
+}
+
 bool Context::progress_all() {
+  find_receivers();
   bool worked = false;
+  for (const auto& pair : visited) worked |= pair->progress_receives();
   for (QueuePair* pair : queue_pairs) {
     worked |= pair->progress_receives();
     worked |= pair->progress_sends(true);
@@ -158,6 +187,7 @@ Context::Duties Context::attend() {
   Duties duties;
   duties.worked = progress_all();
   if (overrun_) fail_overrun();
+  for (const auto& pair : visited) duties.timer |= pair->timer_runs();
   for (QueuePair* pair : queue_pairs) {
     duties.timer |= pair->timer_runs();
     if (!pair->sends_outstanding()) continue;

@@ -3,6 +3,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <memory>
 #include <vector>
 
 #include "device/attachment.h"
@@ -71,9 +72,14 @@ class Context : public verbs_context {
   SpinLock lock;  // guards all below and the objects themselves
   MemoryTable regions;
   std::vector<QueuePair*> queue_pairs;
+  // Others' XRC receivers, whose messages may be for shared receive queues of this context.
+  std::vector<std::unique_ptr<QueuePair>> visited;
   std::vector<CompletionQueue*> completion_queues;
   std::vector<SharedReceiveQueue*> shared_queues;
-  uint32_t next_shared_queue = 1;
+  uint32_t extended_queues = 0;  // of those, XRC's
+  // Looks anew for receivers to visit: a shared receive queue or a queue pair has come or gone
+  // here.
+  void look_for_receivers() { sharing_epoch_ = 0; }
 
  private:
   Context(Attachment& attachment, uint32_t device, uint32_t record_index, ibv_device* face);
@@ -84,7 +90,10 @@ class Context : public verbs_context {
   uint32_t device_;
   uint32_t record_index_;
   EventPipe events_;
+  void find_receivers();
+
   uint32_t topology_epoch_ = 0;
+  uint32_t sharing_epoch_ = 0;  // of the fabric, when `visited` was found; 0: never
   bool port_active_ = false;
   bool failed_ = false;
   bool overrun_ = false;  // of a completion queue, and its queue pairs do not know yet

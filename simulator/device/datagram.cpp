@@ -172,7 +172,7 @@ bool QueuePair::deliver_datagram(uint32_t number, const layout::DatagramHeader& 
   uint64_t ticket;
   layout::Datagram* slot = claim(segment(), receiver, owner_.attachment().process(), &ticket);
   if (!slot) {
-    ring_process_of(receiver, true);
+    ring_owner(receiver.owner.load(std::memory_order_acquire), true);
     return false;
   }
   slot->header = header;
@@ -181,7 +181,7 @@ bool QueuePair::deliver_datagram(uint32_t number, const layout::DatagramHeader& 
   if (receiver.attention.load(std::memory_order_relaxed) & layout::kHasChannel) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (receiver.attention.load(std::memory_order_relaxed) & layout::kArmed)
-      ring_process_of(receiver, false);
+      ring_owner(receiver.owner.load(std::memory_order_acquire), false);
   }
   return true;
 }

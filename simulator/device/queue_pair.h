@@ -22,6 +22,7 @@ namespace railyard::sim {
 
 class Context;
 class Pieces;
+struct ExtendedDomain;
 class SharedReceiveQueue;
 struct Passage;
 struct Region;
@@ -45,6 +46,14 @@ class QueuePair : public ibv_qp_ex {
   // Takes the shared memory it needs; 0 or an errno.
   int allocate();
 
+  // XRC receivers, in shared_receiver.cpp. Each process that has to do with one has its own of
+  // these, over one record: who made it or opened it has a share in it, others merely see to what
+  // is theirs of its messages. 0 or an errno.
+  int share(ExtendedDomain& domain, bool made_it);
+  void visit(uint64_t domain);
+  // Whether it counts against this context's limits: it is one of its own, or was left to it.
+  bool owned() const;
+
   // Whether a queue pair's type and its device have an operation; 0 or an errno.
   static int offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_opcode opcode);
 
@@ -57,7 +66,7 @@ class QueuePair : public ibv_qp_ex {
 
   // state.cpp
   int modify(const ibv_qp_attr& attributes, int mask);
-  void query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const;
+  void query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial);
   void update_attention();
   // Flushes all that is outstanding; tells the program by an event if it did not ask for it.
   void enter_error(bool tell_program);
@@ -165,12 +174,10 @@ class QueuePair : public ibv_qp_ex {
   bool peer_copies() const;
   // Requests that change memory windows and reach no wire; IBV_WC_SUCCESS or what is wrong.
   ibv_wc_status act_locally(const ibv_send_wr& request);
-  void ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const;
+  void ring_owner(uint32_t owner, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
   // Whether a message is done when the peer has made something of it, rather than when it has left.
-  bool peer_decides() const {
-    return reliable() || unreliable_rule() == fabric::NoReceive::hold;
-  }
+  bool peer_decides() const { return reliable() || unreliable_rule() == fabric::NoReceive::hold; }
   bool depends_on_peer() const;
   uint64_t read_settled();
   bool may_complete(const Send& send, uint64_t settled) const;
@@ -190,6 +197,7 @@ class QueuePair : public ibv_qp_ex {
   void settle_datagram(layout::Datagram& slot);
 
   void adopt();
+  bool settle_arrivals();
   enum class Verdict { settled, waiting };
   Verdict settle(const layout::Slot& slot);
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
@@ -231,7 +239,25 @@ class QueuePair : public ibv_qp_ex {
   void flush_receives();
   void reset();
   void discard_completions();
+  void start_record();
+  void give_back_record();
   void set_state(ibv_qp_state state);
+
+  // XRC, in shared_receiver.cpp
+  class Turn;
+  bool visits() const { return shared_receiver() && !domain_ && !made_; }
+  bool shared_receiver() const { return qp_base.qp_type == IBV_QPT_XRC_RECV; }
+  bool has_work();
+  bool progress_shared();
+  bool is_mine(const layout::Slot& slot) const;
+  const layout::SharedQueue* named_by(const layout::Slot& slot) const;
+  const layout::SharedQueue* named_by(const Send& send) const;
+  void wake_next_settler() const;
+  void refresh();
+  void show_attributes();
+  void tell_sharers() const;
+  bool leave();
+  void look_for_dead_sharers() const;
 
   Context& owner_;
   const Segment& segment_;
@@ -289,6 +315,14 @@ class QueuePair : public ibv_qp_ex {
   std::deque<PendingDatagram> pending_;
   std::optional<PendingDatagram> overtaken_;  // a reordered datagram waits for its successor
   uint32_t stuck_looks_ = 0;                  // at a slot whose sender may have died
+
+  // A receiver of XRC.
+  ExtendedDomain* domain_ = nullptr;  // in which this has a share; none: it visits
+  uint64_t domain_number_ = 0;
+  uint32_t share_ = 0;         // its record
+  bool made_ = false;          // by this, as every other queue pair is
+  int turns_ = 0;              // open, one inside the other
+  uint64_t adopted_life_ = 0;  // of the record, when `adopted_` was
 };
 
 }  // namespace railyard::sim

@@ -118,10 +118,11 @@ void QueuePair::adopt() {
       static_cast<int32_t>(peer.port) != record_.peer_port.load()) {
     return;
   }
-  // Adopted before a reset: a reliable sender's PSNs are out of step now, and nobody gets again what
-  // came then.
+  // Adopted before a reset: a reliable sender's PSNs are out of step now, and nobody gets again
+  // what came then.
   bool again = connection == record_.adopted.load(std::memory_order_relaxed);
-  if (again && reliable()) return;
+  bool by_sharer = shared_receiver() && again && record_.adopted_life.load() == adopted_life_;
+  if (again && reliable() && !by_sharer) return;
   const layout::Process& process = segment().process(owner - 1);
   bool same_process = owner - 1 == owner_.attachment().process();
   peer_owner_ = owner;
@@ -130,9 +131,12 @@ void QueuePair::adopt() {
   ring_mask_ = peer.ring_mask;
   slot_bytes_ = peer.slot_bytes;
   next_ = again ? record_.settled.load(std::memory_order_relaxed) : 0;
-  last_settled_ticks_ = 0;
+  last_settled_ticks_ = by_sharer ? record_.settled_ticks.load(std::memory_order_relaxed) : 0;
   refusing_ = holding_ = false;
   adopted_ = connection;
+  if (by_sharer) return;
+  record_.adopted_life.store(adopted_life_, std::memory_order_relaxed);
+  record_.settled_ticks.store(0, std::memory_order_relaxed);
   record_.settled.store(next_, std::memory_order_relaxed);
   record_.refused_at.store(0, std::memory_order_relaxed);
   record_.can_copy.store(same_process || proves_readable(process, process.pid),
@@ -141,8 +145,12 @@ void QueuePair::adopt() {
 }
 
 bool QueuePair::progress_receives() {
+  if (shared_receiver()) return progress_shared();
   if (!receiving() || qp_base.qp_type == IBV_QPT_XRC_SEND) return false;
-  if (datagrams()) return progress_datagrams();
+  return datagrams() ? progress_datagrams() : settle_arrivals();
+}
+
+bool QueuePair::settle_arrivals() {
   int settled = 0;
   while (settled < kBatch) {
     if (adopted_ == 0) adopt();
@@ -155,6 +163,7 @@ bool QueuePair::progress_receives() {
       continue;
     }
     if (record_.refused_at.load(std::memory_order_relaxed) != 0) break;
+    if (shared_receiver() && !is_mine(slot)) break;
     if (settle(slot) == Verdict::waiting) {
       uint64_t before = adopted_;
       if (withdrawn()) adopt();
@@ -169,6 +178,8 @@ bool QueuePair::progress_receives() {
     ++settled;
     last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
     refusing_ = holding_ = false;
+    if (shared_receiver())
+      record_.settled_ticks.store(last_settled_ticks_, std::memory_order_relaxed);
     record_.settled.store(next_, std::memory_order_release);
     if (!receiving()) break;
   }
@@ -207,8 +218,10 @@ QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
   look_at_topology();
   bool stranded = slot.flags & layout::kStranded;
   if (!reachable_ && (stranded || arrived >= unreachable_from_)) return Verdict::waiting;
-  if (stranded && withdrawn()) return Verdict::waiting;  // its sender has given up before there was a way
-  if (extended_reliable() && takes_receive(slot.opcode) && !find_shared_queue(slot)) {
+  if (stranded && withdrawn())
+    return Verdict::waiting;  // its sender has given up before there was a way
+  bool named = extended_reliable() && find_shared_queue(slot);
+  if (extended_reliable() && !named && takes_receive(slot.opcode)) {
     refuse(IBV_WC_REM_INV_REQ_ERR);
     return Verdict::waiting;
   }
@@ -319,8 +332,9 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
 
 Region* QueuePair::remote_region(const layout::Slot& slot, int access) {
   Region* region = owner_.regions.find(slot.remote_key);
-  // The target of XRC has no protection domain of its own.
-  bool same_domain = region && (!qp_base.pd || region->domain == qp_base.pd);
+  // The target of XRC has no protection domain of its own: that of the shared queue counts.
+  const ibv_pd* domain = extended_reliable() ? (shared_ ? shared_->pd : nullptr) : qp_base.pd;
+  bool same_domain = region && (!domain || region->domain == domain);
   bool allowed = same_domain && (region->access & access) &&
                  (attributes_.qp_access_flags & static_cast<unsigned>(access)) &&
                  region->covers(slot.remote_address, slot.bytes);
@@ -508,16 +522,6 @@ const ReceiveQueue& QueuePair::receives() const {
 }
 
 const ibv_pd* QueuePair::receive_domain() const { return shared_ ? shared_->pd : qp_base.pd; }
-
-// An XRC message names the queue whose receives it takes.
-bool QueuePair::find_shared_queue(const layout::Slot& slot) {
-  uint64_t number = layout::shared_queue_word(const_cast<layout::Slot&>(slot), slot_bytes_);
-  shared_ = nullptr;
-  for (SharedReceiveQueue* queue : owner_.shared_queues) {
-    if (queue->number == number && queue->completions) shared_ = queue;
-  }
-  return shared_ != nullptr;
-}
 
 // The sender finds the answer when it looks how far its messages are settled.
 void QueuePair::refuse(ibv_wc_status status) {

@@ -100,11 +100,14 @@ bool QueuePair::path_open() {
 }
 
 void QueuePair::ring_peer(bool only_if_asleep) const {
-  ring_process_of(peer_record(), only_if_asleep);
+  ring_owner(peer_record().owner.load(std::memory_order_acquire), only_if_asleep);
+  if (!extended_reliable() || completed_ == posted_) return;
+  if (const layout::SharedQueue* named = named_by(send_at(completed_))) {
+    ring_owner(named->owner.load(std::memory_order_acquire), only_if_asleep);
+  }
 }
 
-void QueuePair::ring_process_of(const layout::QueuePair& pair, bool only_if_asleep) const {
-  uint32_t owner = pair.owner.load(std::memory_order_acquire);
+void QueuePair::ring_owner(uint32_t owner, bool only_if_asleep) const {
   if (owner == 0) return;
   layout::Process& process = segment().process(owner - 1);
   if (!only_if_asleep || process.helper_asleep.load(std::memory_order_acquire) != 0) {
@@ -324,15 +327,18 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
 // The target's verbs calls settle a message; where it may not make any, its helper must.
 void QueuePair::wake_peer_for(const Send& send) const {
   const layout::QueuePair& peer = peer_record();
-  uint32_t attention = peer.attention.load(std::memory_order_relaxed) |
+  const layout::SharedQueue* named = extended_reliable() ? named_by(send) : nullptr;
+  const layout::Shared<uint32_t>& their_attention = named ? named->attention : peer.attention;
+  uint32_t attention = their_attention.load(std::memory_order_relaxed) |
                        record_.attention.load(std::memory_order_relaxed);
   bool aside = one_sided(send.opcode);
   if (!aside && !(attention & layout::kHasChannel)) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (peer.attention.load(std::memory_order_relaxed) & layout::kArmed) {
-    ring_peer(false);
+  uint32_t owner = (named ? named->owner : peer.owner).load(std::memory_order_acquire);
+  if (their_attention.load(std::memory_order_relaxed) & layout::kArmed) {
+    ring_owner(owner, false);
   } else if (aside || (record_.attention.load(std::memory_order_relaxed) & layout::kArmed)) {
-    ring_peer(true);
+    ring_owner(owner, true);
   }
 }
 
@@ -532,7 +538,11 @@ bool QueuePair::timed_out() {
   if (now - looked_at_peer_ > segment().ticks_in_ns(kLookAtPeerNs)) {
     looked_at_peer_ = now;
     uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
-    peer_dead_ = owner != 0 && !segment().alive(owner - 1);
+    if (extended_reliable()) {
+      look_for_dead_sharers();
+    } else {
+      peer_dead_ = owner != 0 && !segment().alive(owner - 1);
+    }
   }
   bool answers = path_open() && (peer_life_ == 0 || peer_record().life.load() == peer_life_);
   if (answers) {

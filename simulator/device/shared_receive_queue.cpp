@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "device/completion_queue.h"
 #include "device/context.h"
 #include "device/queue_pair.h"
 
@@ -27,6 +28,13 @@ int SharedReceiveQueue::post(ibv_recv_wr* requests, ibv_recv_wr** bad) {
     if (pair->holding()) pair->progress_receives();
   }
   return error;
+}
+
+void SharedReceiveQueue::update_attention() const {
+  uint32_t flags = 0;
+  if (completions && completions->channel) flags |= layout::kHasChannel;
+  if (completions && completions->armed()) flags |= layout::kArmed;
+  owner_.segment().shared_queue(number).attention.store(flags, std::memory_order_release);
 }
 
 void SharedReceiveQueue::watch_limit() {

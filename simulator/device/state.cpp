@@ -7,6 +7,7 @@
 #include "device/datagram.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
+#include "device/shared_receiver.h"
 #include "fabric/topology.h"
 
 namespace railyard::sim {
@@ -63,10 +64,15 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
   uint64_t slots = ring_slots(cap_.max_send_wr);
   send_mask_ = slots - 1;
   sends_ = std::make_unique_for_overwrite<Send[]>(slots);
-  record_.context = owner.record_index();
-  record_.device = owner.device_index();
-  record_.port = owner.port_index();
-  record_.type = wanted.qp_type;
+  peer_ = &record_;
+}
+
+void QueuePair::start_record() {
+  made_ = true;
+  record_.context = owner_.record_index();
+  record_.device = owner_.device_index();
+  record_.port = owner_.port_index();
+  record_.type = qp_base.qp_type;
   record_.state.store(IBV_QPS_RESET);
   record_.life.store(0);
   record_.connection.store(0);
@@ -76,16 +82,20 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
   record_.attention.store(0);
   record_.retries.store(0);
   for (auto* count :
-       {&record_.posted, &record_.completed, &record_.lost, &record_.on_wire, &record_.bytes_out,
-        &record_.adopted, &record_.settled, &record_.refused_at, &record_.receives_posted,
-        &record_.receives_filled, &record_.messages_in, &record_.bytes_in, &record_.dropped,
-        &record_.dropped_ticks, &record_.receive_after_drop_ticks, &record_.not_ready,
-        &record_.frame_mismatches, &record_.changed_in_flight}) {
+       {&record_.posted,          &record_.completed,        &record_.lost,
+        &record_.on_wire,         &record_.bytes_out,        &record_.adopted,
+        &record_.settled,         &record_.refused_at,       &record_.receives_posted,
+        &record_.receives_filled, &record_.messages_in,      &record_.bytes_in,
+        &record_.dropped,         &record_.dropped_ticks,    &record_.receive_after_drop_ticks,
+        &record_.not_ready,       &record_.frame_mismatches, &record_.changed_in_flight,
+        &record_.domain,          &record_.adopted_life,     &record_.settled_ticks}) {
     count->store(0);
   }
   record_.errors.store(0);
   record_.last_error.store(0);
   record_.inbox_tail.store(0);
+  record_.error_event.store(layout::kNoEvent);
+  memset(record_.attributes, 0, sizeof record_.attributes);
   for (auto& group : record_.groups) {
     group[0].store(0);
     group[1].store(0);
@@ -93,6 +103,8 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
 }
 
 int QueuePair::allocate() {
+  start_record();
+  if (shared_receiver()) return 0;  // it never sends
   uint64_t slots = send_mask_ + 1;
   record_.slot_bytes = slot_bytes(cap_, owner_.profile(), extended_reliable());
   if (datagrams()) {
@@ -116,7 +128,14 @@ int QueuePair::allocate() {
 }
 
 QueuePair::~QueuePair() {
-  settle_arrived();
+  if (!visits()) settle_arrived();
+  bool stays = shared_receiver() && leave();
+  if (!stays) give_back_record();
+  pthread_mutex_destroy(&qp_base.mutex);
+  pthread_cond_destroy(&qp_base.cond);
+}
+
+void QueuePair::give_back_record() {
   if (send_queue()) std::erase(send_queue()->senders, this);
   if (receive_queue()) std::erase(receive_queue()->receivers, this);
   if (receive_queue()) receive_queue()->count_unread(number_);
@@ -142,8 +161,6 @@ QueuePair::~QueuePair() {
     port.last_error.store(record_.last_error.load());
   }
   record_.owner.store(0, std::memory_order_release);
-  pthread_mutex_destroy(&qp_base.mutex);
-  pthread_cond_destroy(&qp_base.cond);
 }
 
 void QueuePair::set_peer(uint32_t number) {
@@ -173,9 +190,6 @@ void QueuePair::update_attention() {
   };
   look(send_queue());
   look(receive_queue());
-  if (qp_base.qp_type == IBV_QPT_XRC_RECV) {  // whose messages may end in any of these
-    for (const SharedReceiveQueue* shared : owner_.shared_queues) look(shared->completions);
-  }
   record_.attention.store(flags, std::memory_order_release);
 }
 
@@ -245,6 +259,7 @@ int32_t port_of_address(const Segment& segment, const ibv_ah_attr& address) {
 }
 
 int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
+  Turn turn(*this);
   ibv_qp_state from = qp_base.state;
   if ((mask & IBV_QP_CUR_STATE) && wanted.cur_qp_state != from) return EINVAL;
   ibv_qp_state to = mask & IBV_QP_STATE ? wanted.qp_state : from;
@@ -286,7 +301,8 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
     if (to != from) set_state(to);
     if (from == IBV_QPS_SQE) failing_ = false;
     if (starting) {
-      record_.life.store(segment().fresh_connection(), std::memory_order_release);
+      adopted_life_ = segment().fresh_connection();
+      record_.life.store(adopted_life_, std::memory_order_release);
     }
     if (receiving() && !datagrams() && adopted_ == 0) adopt();
     // A peer that was quicker has sent already, and rung for nothing.
@@ -295,10 +311,12 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
       owner_.raise(IBV_EVENT_SQ_DRAINED, &qp_base);
     }
   }
+  show_attributes();
   return 0;
 }
 
-void QueuePair::query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) const {
+void QueuePair::query(ibv_qp_attr& attributes, ibv_qp_init_attr& initial) {
+  Turn turn(*this);
   attributes = attributes_;
   attributes.qp_state = attributes.cur_qp_state = qp_base.state;
   attributes.cap = cap_;
@@ -329,8 +347,10 @@ void QueuePair::start_connection() {
 }
 
 void QueuePair::enter_error(bool tell_program) {
+  Turn turn(*this);
   if (qp_base.state == IBV_QPS_ERR) return;
   if (qp_base.state == IBV_QPS_RTS) complete_settled();
+  record_.error_event.store(tell_program ? uint32_t{IBV_EVENT_QP_ACCESS_ERR} : layout::kNoEvent);
   set_state(IBV_QPS_ERR);
   record_.life.store(0, std::memory_order_release);
   record_.connection.store(0, std::memory_order_release);
@@ -338,7 +358,8 @@ void QueuePair::enter_error(bool tell_program) {
   refusing_ = holding_ = false;
   flush_sends();
   flush_receives();
-  if (tell_program) owner_.raise(IBV_EVENT_QP_ACCESS_ERR, &qp_base);
+  if (shared_receiver()) tell_sharers();
+  if (tell_program && !visits()) owner_.raise(IBV_EVENT_QP_ACCESS_ERR, &qp_base);
 }
 
 void QueuePair::flush_sends() {

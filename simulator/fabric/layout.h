@@ -1,7 +1,7 @@
 // The layout of a fabric's shared-memory segment.
 //
 //   SegmentHeader | nodes | devices | ports | cables | switches | processes | contexts |
-//   queue pairs | completion queues | faults | block owners | blocks (64 KiB each)
+//   queue pairs | completion queues | shared queues | shares | faults | block owners | blocks (64 KiB each)
 //
 // Two rules make the death of a process at any instruction harmless to the others:
 //   1. A word has one writer, the process whose record it lies in. A record's first word says whose it
@@ -37,6 +37,8 @@ inline constexpr uint32_t kMaxProcesses = 4096;
 inline constexpr uint32_t kMaxContexts = 16384;
 inline constexpr uint32_t kMaxQueuePairs = 65536;
 inline constexpr uint32_t kMaxCompletionQueues = 65536;
+inline constexpr uint32_t kMaxSharedQueues = 16384;
+inline constexpr uint32_t kMaxShares = 16384;
 inline constexpr uint32_t kMaxFaults = 256;
 inline constexpr uint32_t kVerbCount = 64;  // see verb.h
 inline constexpr uint32_t kGidsPerPort = 4;
@@ -58,17 +60,18 @@ struct alignas(kCacheLine) SegmentHeader {
   double ticks_per_second;
   uint32_t node_count, device_count, port_count, cable_count, switch_count, block_count;
   uint64_t nodes, devices, ports, cables, switches, processes, contexts, queue_pairs,
-      completion_queues, faults, block_owners, blocks;  // offsets
+      completion_queues, shared_queues, shares, faults, block_owners, blocks;  // offsets
   Profile profile;
 
   // Read by every verb, written hardly ever.
   alignas(kCacheLine) Shared<uint32_t> gate;
   Shared<uint32_t> topology_epoch;  // changes with every cable
+  Shared<uint32_t> sharing_epoch;   // changes with every XRC receiver
   Shared<uint64_t> simulated_ticks;
 
   // How far the tables have been used: the highest index claimed so far + 1.
   alignas(kCacheLine) Shared<uint32_t> processes_used;
-  Shared<uint32_t> contexts_used, queue_pairs_used, completion_queues_used;
+  Shared<uint32_t> contexts_used, queue_pairs_used, completion_queues_used, shared_queues_used, shares_used;
   Shared<uint32_t> next_queue_pair;  // where to look for a free one: numbers are reused late
   Shared<uint32_t> next_block;
   Shared<uint32_t> next_connection;
@@ -272,13 +275,41 @@ struct alignas(128) QueuePair {
   // Datagram queue pairs: where in the inbox the next sender should try, and the groups joined.
   alignas(kCacheLine) Shared<uint64_t> inbox_tail;
   Shared<uint64_t> groups[kMaxGroups][2];  // GIDs as two words; 0, 0: none
+
+  // An XRC receiver is whoever's shares in it, and each of its messages is settled by the process whose
+  // shared receive queue it names. So what a receiver knows lies here, and is changed under the lock.
+  alignas(kCacheLine) Shared<uint32_t> lock;  // RobustLock
+  Shared<uint32_t> error_event;    // enum ibv_event_type: what each holder's program is told of; see kNoEvent
+  Shared<uint64_t> domain;         // 0: none
+  Shared<uint64_t> adopted_life;   // in which `adopted` was
+  Shared<uint64_t> settled_ticks;  // of the latest message
+  std::byte attributes[192];       // ibv_qp_attr, as set so far
 };
+inline constexpr uint32_t kNoEvent = ~uint32_t{0};
 
 struct alignas(kCacheLine) CompletionQueue {
   Shared<uint32_t> owner;
   uint32_t context;
   Shared<uint64_t> written, read;
   Shared<uint32_t> armed;
+};
+
+// A shared receive queue; its index is the number by which XRC senders name it.
+struct alignas(kCacheLine) SharedQueue {
+  Shared<uint32_t> owner;
+  uint32_t context;
+  Shared<uint64_t> domain;     // its XRC domain's number; 0: none
+  Shared<uint32_t> attention;  // as a queue pair's, of the completion queue behind it
+};
+
+// A context's share in an XRC domain, or in a receiver of one: those live for as long as anybody has a share.
+struct alignas(kCacheLine) Share {
+  Shared<uint32_t> owner;
+  uint32_t context;
+  uint32_t device;
+  uint32_t queue_pair;         // 0: in the domain itself
+  uint64_t file_system, file;  // by which others may open the domain; 0: they may not
+  Shared<uint64_t> domain;     // its number; 0: this is not filled in yet
 };
 
 // How a message's payload travels.

@@ -49,6 +49,8 @@ Segment Segment::create(const std::string& name, const Counts& counts, const Pro
   uint64_t contexts = table(kMaxContexts, sizeof(Context));
   uint64_t queue_pairs = table(kMaxQueuePairs, sizeof(QueuePair));
   uint64_t completion_queues = table(kMaxCompletionQueues, sizeof(CompletionQueue));
+  uint64_t shared_queues = table(kMaxSharedQueues, sizeof(SharedQueue));
+  uint64_t shares = table(kMaxShares, sizeof(Share));
   uint64_t faults = table(kMaxFaults, sizeof(Fault));
   uint32_t block_count = static_cast<uint32_t>((kSegmentBytes - offset) / (kBlockBytes + 4)) - 1;
   uint64_t owners = table(block_count, sizeof(uint32_t));
@@ -86,11 +88,14 @@ Segment Segment::create(const std::string& name, const Counts& counts, const Pro
   header.contexts = contexts;
   header.queue_pairs = queue_pairs;
   header.completion_queues = completion_queues;
+  header.shared_queues = shared_queues;
+  header.shares = shares;
   header.faults = faults;
   header.block_owners = owners;
   header.blocks = blocks;
   header.profile = profile;
   header.topology_epoch.store(1);
+  header.sharing_epoch.store(1);
   header.next_connection.store(1);
   header.next_queue_pair.store(
       16);  // 0 and 1 are special queue pairs; low numbers look like mistakes
@@ -154,16 +159,38 @@ bool take(Record& record, uint32_t process) {
 
 }  // namespace
 
-std::optional<uint32_t> Segment::claim_context(uint32_t process) const {
-  for (uint32_t i = 0; i < kMaxContexts; ++i) {
-    if (!commit(context(i))) return std::nullopt;
-    if (take(context(i), process)) {
-      raise_to(header().contexts_used, i + 1);
+template <typename T>
+std::optional<uint32_t> Segment::claim(T& (Segment::*table)(uint32_t) const, uint32_t first,
+                                       uint32_t count, Shared<uint32_t>& used,
+                                       uint32_t process) const {
+  for (uint32_t i = first; i < count; ++i) {
+    T& record = (this->*table)(i);
+    if (!commit(record)) return std::nullopt;
+    if (take(record, process)) {
+      raise_to(used, i + 1);
       return i;
     }
   }
   errno = ENOMEM;
   return std::nullopt;
+}
+
+std::optional<uint32_t> Segment::claim_context(uint32_t process) const {
+  return claim(&Segment::context, 0, kMaxContexts, header().contexts_used, process);
+}
+
+std::optional<uint32_t> Segment::claim_completion_queue(uint32_t process) const {
+  return claim(&Segment::completion_queue, 0, kMaxCompletionQueues, header().completion_queues_used,
+               process);
+}
+
+std::optional<uint32_t> Segment::claim_shared_queue(uint32_t process) const {
+  // From 1: a program that names none says 0.
+  return claim(&Segment::shared_queue, 1, kMaxSharedQueues, header().shared_queues_used, process);
+}
+
+std::optional<uint32_t> Segment::claim_share(uint32_t process) const {
+  return claim(&Segment::share, 0, kMaxShares, header().shares_used, process);
 }
 
 std::optional<uint32_t> Segment::claim_queue_pair(uint32_t process) const {
@@ -173,18 +200,6 @@ std::optional<uint32_t> Segment::claim_queue_pair(uint32_t process) const {
     if (!commit(queue_pair(i))) return std::nullopt;
     if (take(queue_pair(i), process)) {
       raise_to(header().queue_pairs_used, i + 1);
-      return i;
-    }
-  }
-  errno = ENOMEM;
-  return std::nullopt;
-}
-
-std::optional<uint32_t> Segment::claim_completion_queue(uint32_t process) const {
-  for (uint32_t i = 0; i < kMaxCompletionQueues; ++i) {
-    if (!commit(completion_queue(i))) return std::nullopt;
-    if (take(completion_queue(i), process)) {
-      raise_to(header().completion_queues_used, i + 1);
       return i;
     }
   }
@@ -241,17 +256,21 @@ void Segment::reap(uint32_t index) const {
   uint32_t expected = kLive;
   if (!record.state.compare_exchange_strong(expected, kDead)) return;
   uint32_t owner = index + 1;
+  auto give_back = [&](auto table, const Shared<uint32_t>& used) {
+    for (uint32_t i = 0; i < used.load(); ++i) {
+      uint32_t held = owner;
+      (this->*table)(i).owner.compare_exchange_strong(held, 0);
+    }
+  };
+  for (uint32_t i = 0; i < header().shares_used.load();
+       ++i) {  // first: they say who may have a queue pair now
+    if (share(i).owner.load() == owner) give_back_share(i);
+  }
+  give_back(&Segment::shared_queue, header().shared_queues_used);
   for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
-    QueuePair& pair = queue_pair(i);
-    if (pair.owner.load() != owner) continue;
-    pair.life.store(0, std::memory_order_release);
-    pair.connection.store(0, std::memory_order_release);
-    pair.owner.store(0, std::memory_order_release);
+    if (queue_pair(i).owner.load() == owner) hand_over(i, index);
   }
-  for (uint32_t i = 0; i < header().completion_queues_used.load(); ++i) {
-    uint32_t held = owner;
-    completion_queue(i).owner.compare_exchange_strong(held, 0);
-  }
+  give_back(&Segment::completion_queue, header().completion_queues_used);
   for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
     uint32_t held = owner;
     bool had = context(i).owner.compare_exchange_strong(held, 0);
@@ -265,6 +284,50 @@ void Segment::reap(uint32_t index) const {
     memory_.discard(offset, kBlockBytes);
     block_owner(i).store(kUnowned, std::memory_order_release);
   }
+}
+
+const Share* Segment::heir(uint32_t queue_pair) const {
+  for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
+    const Share& share = this->share(i);
+    uint32_t owner = share.owner.load(std::memory_order_acquire);
+    if (owner == 0 || share.domain.load(std::memory_order_acquire) == 0) continue;
+    if (share.queue_pair == queue_pair && process(owner - 1).state.load() == kLive) return &share;
+  }
+  return nullptr;
+}
+
+bool Segment::hand_over(uint32_t number, uint32_t from) const {
+  QueuePair& pair = queue_pair(number);
+  bool shared = pair.domain.load(std::memory_order_acquire) != 0;
+  for (uint32_t owner = from + 1;;) {
+    const Share* next = shared ? heir(number) : nullptr;
+    uint32_t next_owner = next ? next->owner.load() : 0;
+    if (next && next_owner == 0) continue;  // given up just now
+    if (next) {
+      pair.context = next->context;
+    } else {
+      pair.life.store(0, std::memory_order_release);
+      pair.connection.store(0, std::memory_order_release);
+      pair.domain.store(0, std::memory_order_release);
+    }
+    if (!pair.owner.compare_exchange_strong(owner, next_owner)) return true;
+    if (!next) return false;
+    // Who has died since may have been reaped before it had this.
+    if (process(next_owner - 1).state.load() == kLive) {
+      context(pair.context).queue_pairs.fetch_add(1);
+      return true;
+    }
+    owner = next_owner;
+  }
+}
+
+const SharedQueue* Segment::find_shared_queue(uint64_t number, uint64_t domain) const {
+  if (domain == 0 || number >= header().shared_queues_used.load(std::memory_order_acquire))
+    return nullptr;
+  const SharedQueue& queue = shared_queue(static_cast<uint32_t>(number));
+  bool there = queue.owner.load(std::memory_order_acquire) != 0 &&
+               queue.domain.load(std::memory_order_acquire) == domain;
+  return there ? &queue : nullptr;
 }
 
 // A device that a killed owner never gives back: one context fewer from now on.

@@ -43,6 +43,10 @@ class Segment {
   layout::CompletionQueue& completion_queue(uint32_t i) const {
     return at<layout::CompletionQueue>(header().completion_queues, i);
   }
+  layout::SharedQueue& shared_queue(uint32_t i) const {
+    return at<layout::SharedQueue>(header().shared_queues, i);
+  }
+  layout::Share& share(uint32_t i) const { return at<layout::Share>(header().shares, i); }
   layout::Fault& fault(uint32_t i) const { return at<layout::Fault>(header().faults, i); }
 
   std::byte* bytes_at(uint64_t offset) const { return memory_.data() + offset; }
@@ -55,8 +59,8 @@ class Segment {
   }
   int64_t to_ns(uint64_t ticks) const {  // 0 stays 0: "never"
     return ticks == 0 ? 0
-                      : static_cast<int64_t>(static_cast<double>(ticks - header().epoch_ticks) * 1e9 /
-                                             header().ticks_per_second);
+                      : static_cast<int64_t>(static_cast<double>(ticks - header().epoch_ticks) *
+                                             1e9 / header().ticks_per_second);
   }
   uint64_t ticks_in_ns(double ns) const {
     return static_cast<uint64_t>(ns * header().ticks_per_second * 1e-9);
@@ -68,6 +72,19 @@ class Segment {
   std::optional<uint32_t> claim_context(uint32_t process) const;
   std::optional<uint32_t> claim_queue_pair(uint32_t process) const;
   std::optional<uint32_t> claim_completion_queue(uint32_t process) const;
+  std::optional<uint32_t> claim_shared_queue(uint32_t process) const;
+  std::optional<uint32_t> claim_share(uint32_t process) const;
+
+  void give_back_share(uint32_t i) const {
+    share(i).domain.store(0, std::memory_order_release);
+    share(i).owner.store(0, std::memory_order_release);
+  }
+
+  // The shared receive queue of that number in an XRC domain; nullptr: there is none.
+  const layout::SharedQueue* find_shared_queue(uint64_t number, uint64_t domain) const;
+  // Gives a queue pair that `process` owned to somebody who has a share in it, or back; whether it
+  // lives on.
+  bool hand_over(uint32_t queue_pair, uint32_t process) const;
 
   // A run of blocks with room for `bytes`, zeroed: its offset, or 0 when there is no room (errno
   // ENOSPC). Freed runs are used again as late as possible, as a peer may still look at them.
@@ -102,18 +119,23 @@ class Segment {
   }
   template <typename T>
   bool commit(const T& record) const;
+  template <typename T>
+  std::optional<uint32_t> claim(T& (Segment::*table)(uint32_t) const, uint32_t first,
+                                uint32_t count, layout::Shared<uint32_t>& used,
+                                uint32_t process) const;
+  const layout::Share* heir(uint32_t queue_pair) const;
 
   std::string name_;
   platform::SharedMemory memory_;
 };
 
-// What a device has of something now: the profile's number, or what a fault made of it. `most` 0 is no
-// limit, kNothingLeft none at all.
+// What a device has of something now: the profile's number, or what a fault made of it. `most` 0 is
+// no limit, kNothingLeft none at all.
 inline constexpr int32_t kNothingLeft = -1;
 Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resource);
 
-// A lock between processes that survives the death of its holder: what it guards must be right at every
-// moment (it orders checks with the claims that follow from them, nothing else).
+// A lock between processes that survives the death of its holder: what it guards must be right at
+// every moment (it orders checks with the claims that follow from them, nothing else).
 class RobustLock {
  public:
   RobustLock(const Segment& segment, layout::Shared<uint32_t>& word, uint32_t process);

@@ -16,7 +16,7 @@ namespace railyard::fabric {
   X(get_cq_event) X(create_qp) X(destroy_qp) X(modify_qp) X(query_qp) X(post_send) X(post_recv)    \
   X(create_srq) X(destroy_srq) X(modify_srq) X(query_srq) X(post_srq_recv) X(create_ah)            \
   X(destroy_ah) X(get_async_event) X(attach_mcast) X(detach_mcast) X(alloc_mw) X(dealloc_mw)       \
-  X(bind_mw) X(open_xrcd) X(close_xrcd)
+  X(bind_mw) X(open_xrcd) X(close_xrcd) X(open_qp)
 // clang-format on
 
 enum class Verb : uint32_t {
@@ -24,7 +24,7 @@ enum class Verb : uint32_t {
 #define X(name) name,
   RAILYARD_VERBS(X)
 #undef X
-  count,
+      count,
 };
 static_assert(static_cast<uint32_t>(Verb::count) <= layout::kVerbCount);
 

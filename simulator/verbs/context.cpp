@@ -26,6 +26,7 @@ void install_operations(Context& context) {
   context.create_qp_ex = create_queue_pair;
   context.create_srq_ex = create_shared_receive_queue;
   context.get_srq_num = shared_receive_queue_number;
+  context.open_qp = open_queue_pair;
   context.open_xrcd = open_extended_domain;
   context.close_xrcd = close_extended_domain;
 }
@@ -74,6 +75,7 @@ RAILYARD_VERB void ibv_ack_async_event(ibv_async_event* event) {
       acknowledge(queue->mutex, queue->cond, queue->events_completed);
       break;
     }
-    default: break;  // the port's, which nothing waits for
+    default:
+      break;  // the port's, which nothing waits for
   }
 }

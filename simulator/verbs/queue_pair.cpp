@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "device/context.h"
+#include "device/extended_domain.h"
 #include "device/gate.h"
 #include "verbs/export.h"
 #include "verbs/operations.h"
@@ -120,7 +121,11 @@ ibv_qp* create_queue_pair(ibv_context* face, ibv_qp_init_attr_ex* wanted) {
 
   auto* pair = new QueuePair(context, *number, *wanted, wanted->cap);
   std::lock_guard guard(context.lock);
-  if (int error = pair->allocate()) {
+  int error = pair->allocate();
+  if (error == 0 && wanted->qp_type == IBV_QPT_XRC_RECV) {
+    error = pair->share(*ExtendedDomain::from(wanted->xrcd), true);
+  }
+  if (error != 0) {
     delete pair;
     context.give_back(Resource::queue_pairs);
     return errno = error, nullptr;
@@ -198,12 +203,15 @@ RAILYARD_VERB int ibv_destroy_qp(ibv_qp* face) {
   Context& context = pair.owner();
   if (int error = enter(context, Verb::destroy_qp)) return error;
   pair.linger();
+  bool owned;
   {
     std::lock_guard guard(context.lock);
     std::erase(context.queue_pairs, &pair);
+    owned = pair.owned();
     delete &pair;
+    context.look_for_receivers();
   }
-  context.give_back(Resource::queue_pairs);
+  if (owned) context.give_back(Resource::queue_pairs);
   return 0;
 }
 

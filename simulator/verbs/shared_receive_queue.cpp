@@ -1,4 +1,4 @@
-// Shared receive queues and XRC domains.
+// Shared receive queues.
 #include "device/shared_receive_queue.h"
 
 #include <cerrno>
@@ -6,6 +6,7 @@
 
 #include "device/completion_queue.h"
 #include "device/context.h"
+#include "device/extended_domain.h"
 #include "device/gate.h"
 #include "verbs/export.h"
 #include "verbs/operations.h"
@@ -26,20 +27,30 @@ ibv_srq* create_shared_receive_queue(ibv_context* face, ibv_srq_init_attr_ex* wa
       (extended && (!wanted->cq || !wanted->xrcd))) {
     return errno = EINVAL, nullptr;
   }
+  std::optional<uint32_t> number =
+      context.segment().claim_shared_queue(context.attachment().process());
+  if (!number) return nullptr;
+  layout::SharedQueue& record = context.segment().shared_queue(*number);
+  record.context = context.record_index();
+  record.attention.store(0);
   std::lock_guard guard(context.lock);
-  auto* queue =
-      new SharedReceiveQueue(context, std::max(wanted->attr.max_wr, 1u),
-                             std::max(wanted->attr.max_sge, 1u), context.next_shared_queue++);
+  auto* queue = new SharedReceiveQueue(context, std::max(wanted->attr.max_wr, 1u),
+                                       std::max(wanted->attr.max_sge, 1u), *number);
   queue->context = face;
   queue->srq_context = wanted->srq_context;
   queue->pd = wanted->pd;
   queue->handle = queue->number;
   if (extended) {
     queue->completions = CompletionQueue::from(wanted->cq);
-    queue->domain = wanted->xrcd;
+    queue->domain = ExtendedDomain::from(wanted->xrcd);
     ++queue->completions->shared_queues;
+    ++queue->domain->users;
+    ++context.extended_queues;
+    queue->update_attention();
+    record.domain.store(queue->domain->number, std::memory_order_release);
   }
   context.shared_queues.push_back(queue);
+  context.look_for_receivers();
   return queue;
 }
 
@@ -57,22 +68,6 @@ int post_shared_receive(ibv_srq* face, ibv_recv_wr* requests, ibv_recv_wr** bad)
   }
   std::lock_guard guard(context.lock);
   return queue.post(requests, bad);
-}
-
-// A domain joins processes on a real device through the file behind `fd`; here each process has its
-// own.
-ibv_xrcd* open_extended_domain(ibv_context* face, ibv_xrcd_init_attr*) {
-  Context& context = Context::from(face);
-  if (enter(context, Verb::open_xrcd)) return nullptr;
-  if (!(context.profile().transports & fabric::kExtendedReliable))
-    return errno = EOPNOTSUPP, nullptr;
-  return new ibv_xrcd{face};
-}
-
-int close_extended_domain(ibv_xrcd* domain) {
-  if (int error = enter(Context::from(domain->context), Verb::close_xrcd)) return error;
-  delete domain;
-  return 0;
 }
 
 }  // namespace railyard::sim
@@ -114,8 +109,16 @@ RAILYARD_VERB int ibv_destroy_srq(ibv_srq* face) {
   if (int error = enter(context, Verb::destroy_srq)) return error;
   std::lock_guard guard(context.lock);
   if (queue.users != 0) return errno = EBUSY;
-  if (queue.completions) --queue.completions->shared_queues;
+  if (queue.domain) {
+    --queue.completions->shared_queues;
+    --queue.domain->users;
+    --context.extended_queues;
+  }
+  layout::SharedQueue& record = context.segment().shared_queue(queue.number);
+  record.domain.store(0, std::memory_order_release);
+  record.owner.store(0, std::memory_order_release);
   std::erase(context.shared_queues, &queue);
+  context.look_for_receivers();
   delete &queue;
   return 0;
 }
