@@ -166,7 +166,9 @@ bool Model::meet_receive(Link& link, int side, Send& send) {
   auto frames = [&](uint32_t bytes) { return rules_.frame_bytes == 0 ? 0 : units_of(bytes); };
   bool too_long =
       sends && (send.bytes > receive.bytes || frames(send.bytes) != frames(receive.bytes));
-  bool forbidden = sends && send.bytes != 0 && receive.key != Key::good;
+  // A datagram brings a header at least (InfiniBand specification, 11.4.1.2).
+  bool brings = send.bytes != 0 || link.type == IBV_QPT_UD;
+  bool forbidden = sends && brings && receive.key != Key::good;
   receive.decided = true;
   ++target.next_receive;
   if (too_long || forbidden) {
