@@ -33,6 +33,10 @@ class DeviceFaults {
   // The device, as the rank's host calls it, that a scenario calls "node0/rdma_en3".
   virtual std::string device(const std::string& port) const = 0;
 
+  // Lets connections to a GID that a device ("node0/rdma_en3") is told to have, and has not, reach
+  // it all the same; the row of its own table that stands for it, -1: it has none.
+  virtual int lead(const std::string& gid, const std::string& port) = 0;
+
   // Has a cable's state changed, by a command or by somebody's hand; returns when that is
   // confirmed. What was done and by whom, in words; `done` false: nobody did it.
   virtual std::string by_hand(const FaultPlan& plan, const std::string& what, bool& done) = 0;

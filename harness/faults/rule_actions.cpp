@@ -55,11 +55,18 @@ class RuleAction : public Action {
  public:
   RuleAction(const FaultPlan& plan, FaultYard& yard) : Action(plan, yard) {
     at_once_ = plan.fires_in_fabric() || (plan.when.after && plan.when.after->count() == 0);
+    if (plan.kind == FaultKind::gid_set) {
+      real_row_ = yard.devices->lead(gid_text(plan), plan.port);
+    }
     rule_ = yard.devices->add(rank(), text());
+    if (plan.kind == FaultKind::gid_set || plan.kind == FaultKind::gid_clear) {
+      model_ = make_device_action(plan, yard);
+    }
   }
 
   void strike() override {
     if (!at_once_) yard_.devices->arm(rule_);
+    if (model_) model_->strike();
   }
   void tick(const fabric::Snapshot&) override { look(); }
   void conclude(const fabric::Snapshot&) override { look(); }
@@ -67,9 +74,12 @@ class RuleAction : public Action {
  private:
   void look() {
     DeviceFaults::Firings now = yard_.devices->firings(rule_);
-    if (now.fired == 0) return;
-    fired_ = changed_ = true;
-    at_ns_ = now.first_ns;
+    // A table is another one whether or not anybody looks into it.
+    bool told = model_ && model_->fired();
+    if (now.fired == 0 && !told) return;
+    fired_ = true;
+    changed_ = now.fired > 0 || model_->changed();
+    at_ns_ = now.fired > 0 ? now.first_ns : model_->at_ns();
     evidence_ =
         fmt::format("the rule \"{}\" of rank {} fired {} times", text(), rule_.rank, now.fired);
   }
@@ -111,7 +121,8 @@ class RuleAction : public Action {
     if (plan_.kind == FaultKind::gid_set || plan_.kind == FaultKind::gid_clear) {
       return fmt::format(
           "at ibv_query_gid device {} times 0{} gid {} {}", yard_.devices->device(plan_.port),
-          later, plan_.gid_index < 0 ? "all" : std::to_string(plan_.gid_index), gid_text(plan_));
+          later, plan_.gid_index < 0 ? "all" : std::to_string(plan_.gid_index),
+          gid_text(plan_) + (real_row_ < 0 ? "" : fmt::format(" real {}", real_row_)));
     }
     uint64_t nth = 1, times = plan_.times;
     std::string where;
@@ -128,7 +139,9 @@ class RuleAction : public Action {
   }
 
   DeviceFaults::Rule rule_;
+  ActionPointer model_;  // the fabric, the model of what the devices tell, has the same done to it
   bool at_once_ = false;
+  int real_row_ = -1;
 };
 
 bool by_rule(FaultKind kind) {

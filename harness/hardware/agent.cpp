@@ -270,12 +270,22 @@ class Agent {
       firings.push_back({rule.seen.load(), rule.fired.load(), rule.first_fired_ns.load()});
     }
     message["rules"] = firings;
-    json ports = json::object();
-    for (const auto& port : rules.ports) {
-      if (port.state.load(std::memory_order_acquire) == 0) continue;
-      ports[std::string(port.device, strnlen(port.device, sizeof port.device))] = port.state.load();
+    json devices = json::object();
+    for (const passthrough::DeviceSeen& device : rules.devices) {
+      if (device.named.load(std::memory_order_acquire) == 0) continue;
+      json refused = json::array();
+      for (const auto& each : device.refused) refused.push_back(each.load());
+      devices[device.name] = {{"port", device.port_state.load()},
+                              {"contexts", device.contexts.load()},
+                              {"refused", refused},
+                              {"errors", device.errors.load()},
+                              {"last_error", device.last_error.load()},
+                              {"changed_in_flight", device.changed_in_flight.load()}};
     }
-    message["ports"] = ports;
+    message["devices"] = devices;
+    uint32_t opening = rules.in_device.load();
+    bool known = opening > 0 && opening <= passthrough::kMostDevices;
+    message["opening"] = known ? rules.devices[opening - 1].name : "";
     return message;
   }
 

@@ -11,10 +11,12 @@ namespace {
 
 constexpr int kLookMs = 100;
 constexpr int64_t kBeatEveryNs = 500'000'000;
-// The first beats come fast: the best of them aligns the clocks.
-constexpr int kFirstBeats = 10;
+// The first beats come fast: the best of them aligns the clocks. More of them, if none was good.
+constexpr int kFirstBeats = 10, kMostFirstBeats = 100;
 constexpr int64_t kFirstBeatEveryNs = 10'000'000;
-constexpr int64_t kSilenceNs = 4'000'000'000;  // the host answers each beat at once
+constexpr int64_t kGoodTripNs = 2'000'000;
+constexpr int64_t kSilenceNs = 4'000'000'000;      // the host answers each beat at once
+constexpr int64_t kFirstWordsNs = 20'000'000'000;  // ssh comes first, and a busy host
 
 }  // namespace
 
@@ -31,13 +33,13 @@ HostLink::~HostLink() {
 }
 
 void HostLink::listen() {
-  int64_t heard = monotonic_ns(), beat = 0;
+  int64_t began = monotonic_ns(), heard = 0, beat = 0;
   int beats = 0;
   std::string reason;
   while (!channel_->ended() && !closing_) {
     int64_t now = monotonic_ns();
-    bool first = beats < kFirstBeats;
-    if (now - beat > (first ? kFirstBeatEveryNs : kBeatEveryNs)) {
+    bool first = beats < (best_trip_ns_.load() < kGoodTripNs ? kFirstBeats : kMostFirstBeats);
+    if (heard != 0 && now - beat > (first ? kFirstBeatEveryNs : kBeatEveryNs)) {
       ++beats;
       channel_->send({{"do", "beat"}, {"at", now}});
       beat = now;
@@ -45,7 +47,10 @@ void HostLink::listen() {
     if (auto message = channel_->receive(first ? kLookMs / 10 : kLookMs)) {
       heard = monotonic_ns();
       hear(std::move(*message));
-    } else if (monotonic_ns() - heard > kSilenceNs) {
+    } else if (heard == 0 && monotonic_ns() - began > kFirstWordsNs) {
+      reason = "it has not said a word in 20 s";
+      break;
+    } else if (heard != 0 && monotonic_ns() - heard > kSilenceNs) {
       reason = "it has not answered for 4 s";
       break;
     }

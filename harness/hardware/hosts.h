@@ -48,6 +48,8 @@ class Placement {
   const DeviceMatrix& matrix() const { return matrix_; }
   // "node0/rdma_en3" of the scenario as the host's device, or the same name where it has no rail.
   std::string device(const std::string& port) const;
+  // The other way: a device of a rank's host as the scenario's port, "" where it has none.
+  std::string port(int rank, const std::string& device) const;
   // The host's cable of a scenario's, or nullptr: nobody told of it.
   const HostCable* cable(const std::string& name) const;
   // "n0/rdma_en2 - n1/rdma_en2"

@@ -100,6 +100,14 @@ std::string Placement::device(const std::string& port) const {
   return "";
 }
 
+std::string Placement::port(int rank, const std::string& device) const {
+  std::string node = node_name(scenario_, static_cast<size_t>(rank)) + "/";
+  for (const auto& [scenarios, hosts] : devices_) {
+    if (hosts == device && scenarios.rfind(node, 0) == 0) return scenarios;
+  }
+  return "";
+}
+
 const HostCable* Placement::cable(const std::string& name) const {
   std::string ends[2];
   for (int end = 0; end < 2; ++end) {

@@ -153,7 +153,7 @@ std::unique_ptr<Channel> RemoteHosts::open_probe(int host, std::unique_ptr<Proce
 void RemoteHosts::inspect(size_t host) {
   Entry& entry = hosts_[host];
   try {
-    entry.hello = entry.link->wait_for("hello", 10);
+    entry.hello = entry.link->wait_for("hello", 25);
     entry.libraries = entry.hello.value("libraries", "");
     entry.found = entry.link->ask({{"do", "inspect"}, {"environment", verbs_environment(host)}},
                                   "inspected", 30);

@@ -76,6 +76,29 @@ DeviceFaults::Firings RemoteRanks::firings(const Rule& rule) const {
   return {words[0], words[1], to_fabric_ns(rule.rank, words[2])};
 }
 
+int RemoteRanks::lead(const std::string& gid, const std::string& port) {
+  int owner = 0;
+  const auto& nodes = scenario_.cluster.spec.nodes;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (port.rfind(nodes[i].name + "/", 0) == 0) owner = static_cast<int>(i);
+  }
+  int row = -1;
+  std::string real;
+  for (const json& each : hosts_.devices(owner)) {
+    if (each["name"] != placement_.device(port) || !each.contains("gids")) continue;
+    for (size_t i = 0; i < each["gids"].size(); ++i) {
+      std::string text = each["gids"][i];
+      // The address of an interface is what others connect to, where there is one.
+      if (!real.empty() && text.rfind("::ffff:", 0) != 0) continue;
+      real = text;
+      row = each["gid_rows"][i];
+    }
+  }
+  if (real.empty()) return -1;
+  for (Rank& rank : ranks_) rank.rules.push_back(fmt::format("address {} real {}", gid, real));
+  return row;
+}
+
 namespace {
 
 // Waits for a line of somebody's, or for the end of the run.

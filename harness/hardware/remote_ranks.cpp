@@ -26,7 +26,6 @@ namespace {
 // Ranks wait for each other while somebody moves a plug.
 constexpr Nanoseconds kHandDeadline = std::chrono::seconds(15);
 constexpr size_t kLastEvents = 4;  // per rank
-constexpr int64_t kPollsOnNs = 100'000'000;
 
 }  // namespace
 
@@ -110,6 +109,7 @@ json RemoteRanks::environment(int rank) const {
   add(passthrough::kRulesVariable, "{run}/rules");
   add(passthrough::kPageVariable, "{run}/rules.page");
   add(passthrough::kRecordVariable, "{run}/record");
+  add(passthrough::kWatchVariable, "1");
   return variables;
 }
 
@@ -178,8 +178,10 @@ void RemoteRanks::take_state(int rank) {
   page.phase.store(words[0], std::memory_order_release);
   page.pauses.store(words[1], std::memory_order_release);
   if (self.state.is_object()) {
-    for (const auto& [device, now] : state["ports"].items()) {
-      if (!self.state["ports"].contains(device) || self.state["ports"][device] == now) continue;
+    for (const auto& [device, now_seen] : state["devices"].items()) {
+      const json before = self.state["devices"].value(device, json::object()).value("port", 0);
+      const json& now = now_seen["port"];
+      if (before == 0 || before == now) continue;
       // The page counts states from one; an active port's is 4.
       self.ports_seen.push_back(fmt::format("the port of {} on {} went {}", device, link.name(),
                                             now == 5 ? "up" : "down"));
@@ -245,42 +247,6 @@ ProcessState RemoteRanks::state(int rank) {
   state.cpu_ns = words[4];
   state.waits_in = words[5];
   return state;
-}
-
-// Whether a rank has polled in vain lately: one that did so once may long be elsewhere.
-bool RemoteRanks::polls_on(Rank& rank, uint64_t empty_polls) {
-  int64_t now = monotonic_ns();
-  if (empty_polls != rank.empty_polls) rank.polled_at_ns = now;
-  rank.empty_polls = empty_polls;
-  return rank.polled_at_ns != 0 && now - rank.polled_at_ns < kPollsOnNs;
-}
-
-// What the ranks do in verbs, as the library in front of their devices counts it.
-void RemoteRanks::look(fabric::Snapshot& snapshot) {
-  for (size_t i = 0; i < ranks_.size(); ++i) {
-    int rank = static_cast<int>(i);
-    take_state(rank);
-    send_page(rank);
-    const json& told = ranks_[i].state;
-    if (!told.is_object() || ranks_[i].ending) continue;
-    const json& calls = told["calls"];
-    fabric::ProcessView view;
-    view.index = static_cast<int>(snapshot.processes.size());
-    view.pid = ranks_[i].pid;
-    view.node = rank;
-    view.alive = true;
-    view.progress = calls[2].get<uint64_t>() + calls[3].get<uint64_t>() + calls[4].get<uint64_t>();
-    view.empty_polls = calls[5];
-    size_t inside = calls[1];
-    if (inside != 0 && inside < std::size(passthrough::kPlaces)) {
-      view.activity = fabric::Activity::blocked;
-      view.verb = passthrough::kPlaces[inside];
-    } else if (polls_on(ranks_[i], view.empty_polls)) {
-      view.activity = fabric::Activity::polling;
-    }
-    snapshot.activity += view.progress;
-    if (calls[0].get<int>() != 0) snapshot.processes.push_back(std::move(view));
-  }
 }
 
 std::vector<std::string> RemoteRanks::troubles() const {

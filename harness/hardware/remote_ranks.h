@@ -48,6 +48,7 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   void release(const Rule& rule) override;
   Firings firings(const Rule& rule) const override;
   std::string device(const std::string& port) const override { return placement_.device(port); }
+  int lead(const std::string& gid, const std::string& port) override;
   std::string by_hand(const FaultPlan& plan, const std::string& what, bool& done) override;
   std::string shown(const FaultPlan& plan) const override;
 
@@ -67,6 +68,10 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
     std::vector<std::string> ports_seen;  // changes that its devices showed, in words
   };
 
+  int device_in(const fabric::Snapshot& snapshot, int rank, const std::string& device) const;
+  void look_at_devices(int rank, fabric::Snapshot& snapshot) const;
+  int device_opening(int rank, const fabric::Snapshot& snapshot) const;
+  void add_contexts(int rank, int process, fabric::Snapshot& snapshot) const;
   static bool polls_on(Rank& rank, uint64_t empty_polls);
   void take_state(int rank);
   void send_page(int rank);

@@ -164,7 +164,11 @@ void ClusterRun::conclude() {
   }
   report_.conformance = site_->conformance();
   for (std::string& line : site_->last_events()) report_.trace_tail.push_back(std::move(line));
-  last_.ports = fabric_.snapshot().ports;  // they remember what the queue pairs had seen
+  // Devices and ports remember what queue pairs that are gone have seen.
+  fabric::Snapshot after = fabric_.snapshot();
+  site_->look(after);
+  last_.ports = after.ports;
+  last_.devices = after.devices;
   report_.diagnosis = final_diagnosis();
   if (report_.verdict_ns == 0) report_.verdict_ns = report_.ended_ns;
   check_leftovers();

@@ -7,8 +7,10 @@
 
 #include "passthrough/device.h"
 #include "passthrough/drops.h"
+#include "passthrough/extended.h"
 #include "passthrough/real.h"
 #include "passthrough/record.h"
+#include "passthrough/watch.h"
 #include "verbs/export.h"
 
 #undef ibv_query_port
@@ -19,16 +21,32 @@ using namespace railyard::passthrough;
 
 namespace {
 
-const char* name_of_device(const ibv_context* context) { return device_of(context).name.c_str(); }
+// Whether a device that says this has no more of what it was asked for.
+bool gives_no_more(int error) {
+  for (int each : {ENOMEM, ENOSPC, EBUSY, EAGAIN, EMFILE, EDQUOT}) {
+    if (error == each) return true;
+  }
+  return false;
+}
 
-// Verbs that return an errno, or -1 with errno set.
-int errno_of(int result) { return result > 0 ? result : result < 0 ? errno : 0; }
+// While it lives, the page says which device is being opened by its own library.
+class Opening {
+ public:
+  Opening(Point point, const Device& device) {
+    RulePage& page = Rules::instance().page();
+    ptrdiff_t number = device.seen - page.devices;
+    if (point != Point::open_device || number < 0 || number >= kMostDevices) return;
+    page.in_device.store(static_cast<uint32_t>(number) + 1);
+  }
+  ~Opening() { Rules::instance().page().in_device.store(0); }
+  Opening(const Opening&) = delete;
+};
 
 // A verb that makes an object of `resource`: refused by a rule or a limit, or asked of the device.
 template <typename Object, typename Make>
 Object* make(Point point, Resource resource, Device& device, const Make& ask) {
   Inside inside(point);
-  int error = enter(point, device.name.c_str()).error;
+  int error = enter(point, device.name.c_str());
   if (error == 0) error = refusal(device, resource);
   if (error != 0) {
     Line(device.name.c_str(), name_of(point)).add("errno", error).add("by", "rule");
@@ -36,10 +54,20 @@ Object* make(Point point, Resource resource, Device& device, const Make& ask) {
     return nullptr;
   }
   errno = 0;
-  Object* made = ask();
+  Object* made = [&] {
+    Opening opening(point, device);
+    return ask();
+  }();
   error = made ? 0 : errno;
-  if (made) device.used(resource).fetch_add(1);
-  if (!made) Line(device.name.c_str(), name_of(point)).add("errno", error);
+  if (made) {
+    device.used(resource).fetch_add(1);
+  } else {
+    // A device whose port is down may give no protection domain at all.
+    bool down = resource == Resource::protection_domains && port_is_down(device);
+    if (gives_no_more(error) && !down) device.note_refused(resource);
+    Line(device.name.c_str(), name_of(point)).add("errno", error);
+  }
+  if (resource == Resource::contexts) device.note_contexts();
   errno = error;
   return made;
 }
@@ -48,9 +76,10 @@ Object* make(Point point, Resource resource, Device& device, const Make& ask) {
 template <typename End>
 int end(Point point, Resource resource, Device& device, const End& ask) {
   Inside inside(point);
-  if (int error = enter(point, device.name.c_str()).error) return errno = error;
+  if (int error = enter(point, device.name.c_str())) return errno = error;
   int result = ask();
   if (result == 0) device.used(resource).fetch_sub(1);
+  if (resource == Resource::contexts) device.note_contexts();
   Line(device.name.c_str(), name_of(point)).add("errno", errno_of(result));
   return result;
 }
@@ -65,10 +94,11 @@ template <typename Attributes, typename Make>
 ibv_qp* make_pair(ibv_context* context, Attributes* wanted, const Make& ask) {
   Device& device = device_of(context);
   ibv_qp_cap asked = wanted->cap;
-  ibv_qp* pair = make<ibv_qp>(Point::create_qp, Resource::queue_pairs, device, [&]() -> ibv_qp* {
-    if (int error = refused_depth(device, asked)) return errno = error, nullptr;
-    return ask();
-  });
+  if (int error = refused_depth(device, asked)) {
+    Line(device.name.c_str(), "ibv_create_qp").add("errno", error).add("by", "rule");
+    return errno = error, nullptr;
+  }
+  ibv_qp* pair = make<ibv_qp>(Point::create_qp, Resource::queue_pairs, device, ask);
   if (!pair) return nullptr;
   const ibv_qp_cap& got = wanted->cap;
   Line(device.name.c_str(), "ibv_create_qp")
@@ -81,6 +111,7 @@ ibv_qp* make_pair(ibv_context* context, Attributes* wanted, const Make& ask) {
       .granted("receive_sges", asked.max_recv_sge, got.max_recv_sge)
       .granted("inline_bytes", asked.max_inline_data, got.max_inline_data);
   Drops::instance().created(pair, wanted->sq_sig_all != 0);
+  Watch::instance().created(*pair, wanted->sq_sig_all != 0);
   return pair;
 }
 
@@ -89,6 +120,7 @@ ibv_mr* make_region(ibv_pd* domain, size_t bytes, const Make& ask) {
   Device& device = device_of(domain->context);
   ibv_mr* region = make<ibv_mr>(Point::reg_mr, Resource::memory_regions, device, ask);
   if (region) {
+    Watch::instance().registered(*region);
     Line(device.name.c_str(), "ibv_reg_mr")
         .add("errno", 0)
         .add("bytes", static_cast<int64_t>(bytes));
@@ -97,19 +129,6 @@ ibv_mr* make_region(ibv_pd* domain, size_t bytes, const Make& ask) {
 }
 
 }  // namespace
-
-RAILYARD_VERB ibv_device** ibv_get_device_list(int* count) {
-  Inside inside(Point::get_device_list);
-  if (int error = enter(Point::get_device_list, "").error) {
-    if (count) *count = 0;
-    return errno = error, nullptr;
-  }
-  int found = 0;
-  ibv_device** list = real<decltype(&ibv_get_device_list)>("ibv_get_device_list")(&found);
-  Line("", "ibv_get_device_list").add("errno", list ? 0 : errno).add("devices", found);
-  if (count) *count = found;
-  return list;
-}
 
 RAILYARD_VERB ibv_context* ibv_open_device(ibv_device* which) {
   static auto name = real<const char* (*)(ibv_device*)>("ibv_get_device_name");
@@ -130,68 +149,6 @@ RAILYARD_VERB int ibv_close_device(ibv_context* context) {
     give_back(context);
     return ask(context);
   });
-}
-
-RAILYARD_VERB int ibv_query_device(ibv_context* context, ibv_device_attr* out) {
-  static auto ask = real<int (*)(ibv_context*, ibv_device_attr*)>("ibv_query_device");
-  const char* device = name_of_device(context);
-  Inside inside(Point::query_device);
-  if (int error = enter(Point::query_device, device).error) return errno = error;
-  int result = ask(context, out);
-  Line line(device, "ibv_query_device");
-  line.add("errno", errno_of(result));
-  if (result == 0) {
-    line.add("queue_pairs", out->max_qp)
-        .add("protection_domains", out->max_pd)
-        .add("completion_queues", out->max_cq)
-        .add("memory_regions", out->max_mr)
-        .add("requests", out->max_qp_wr)
-        .add("completions", out->max_cqe)
-        .add("sges", out->max_sge)
-        .add("region_bytes", static_cast<int64_t>(out->max_mr_size));
-  }
-  return result;
-}
-
-namespace {
-
-template <typename Ask>
-int query_port(ibv_context* context, ibv_port_attr* out, const Ask& ask) {
-  const char* device = name_of_device(context);
-  Inside inside(Point::query_port);
-  if (int error = enter(Point::query_port, device).error) return errno = error;
-  int result = ask();
-  Line line(device, "ibv_query_port");
-  line.add("errno", errno_of(result));
-  if (result == 0) {
-    line.add("state", out->state)
-        .add("gids", out->gid_tbl_len)
-        .add("message_bytes", out->max_msg_sz)
-        .add("link_layer", out->link_layer);
-  }
-  return result;
-}
-
-}  // namespace
-
-// The symbol's callers have the structure as it was before `flags` had a successor.
-RAILYARD_VERB int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv_port_attr* out) {
-  static auto ask = real<int (*)(ibv_context*, uint8_t, _compat_ibv_port_attr*)>("ibv_query_port");
-  return query_port(context, reinterpret_cast<ibv_port_attr*>(out),
-                    [&] { return ask(context, port, out); });
-}
-
-RAILYARD_VERB int ibv_query_gid(ibv_context* context, uint8_t port, int index, ibv_gid* out) {
-  static auto ask = real<int (*)(ibv_context*, uint8_t, int, ibv_gid*)>("ibv_query_gid");
-  const char* device = name_of_device(context);
-  Inside inside(Point::query_gid);
-  Answer answer = enter(Point::query_gid, device);
-  if (answer.error) return errno = answer.error, -1;
-  int result = ask(context, port, index, out);
-  if (result == 0 && answer.gid && (answer.gid->row < 0 || answer.gid->row == index)) {
-    std::memcpy(out->raw, answer.gid->gid.data(), sizeof(out->raw));
-  }
-  return result;
 }
 
 RAILYARD_VERB ibv_pd* ibv_alloc_pd(ibv_context* context) {
@@ -229,8 +186,10 @@ RAILYARD_VERB ibv_mr* ibv_reg_mr_iova2(ibv_pd* domain, void* address, size_t byt
 
 RAILYARD_VERB int ibv_dereg_mr(ibv_mr* region) {
   static auto ask = real<int (*)(ibv_mr*)>("ibv_dereg_mr");
-  return end(Point::dereg_mr, Resource::memory_regions, device_of(region->context),
-             [&] { return ask(region); });
+  return end(Point::dereg_mr, Resource::memory_regions, device_of(region->context), [&] {
+    Watch::instance().deregistered(*region);
+    return ask(region);
+  });
 }
 
 RAILYARD_VERB ibv_cq* ibv_create_cq(ibv_context* context, int entries, void* user,
@@ -252,7 +211,9 @@ RAILYARD_VERB int ibv_destroy_cq(ibv_cq* queue) {
   static auto ask = real<int (*)(ibv_cq*)>("ibv_destroy_cq");
   return end(Point::destroy_cq, Resource::completion_queues, device_of(queue->context), [&] {
     int result = ask(queue);
-    if (result == 0) Drops::instance().destroyed(queue);
+    if (result != 0) return result;
+    Drops::instance().destroyed(queue);
+    give_back_polls(queue);
     return result;
   });
 }
@@ -262,38 +223,79 @@ RAILYARD_VERB ibv_qp* ibv_create_qp(ibv_pd* domain, ibv_qp_init_attr* wanted) {
   return make_pair(domain->context, wanted, [&] { return ask(domain, wanted); });
 }
 
+namespace {
+
+using Gid = std::array<uint8_t, 16>;
+
+// What the device is asked instead, where rules tell other GIDs than it has. The errno of what it
+// would refuse if they were its own: a connection from a row that is empty.
+int to_real_gids(const char* device, ibv_qp_attr& attributes) {
+  ibv_global_route& route = attributes.ah_attr.grh;
+  const Rule* row = told_row(device, route.sgid_index, false);
+  if (row && row->gid == Gid{}) return EINVAL;
+  if (row && row->real_row >= 0) route.sgid_index = static_cast<uint8_t>(row->real_row);
+  for (const Rule* rule : Rules::instance().addresses()) {
+    if (std::memcmp(route.dgid.raw, rule->gid.data(), sizeof route.dgid.raw) != 0) continue;
+    std::memcpy(route.dgid.raw, rule->real_gid.data(), sizeof route.dgid.raw);
+    break;
+  }
+  return 0;
+}
+
+}  // namespace
+
 RAILYARD_VERB int ibv_modify_qp(ibv_qp* pair, ibv_qp_attr* attributes, int mask) {
   static auto ask = real<int (*)(ibv_qp*, ibv_qp_attr*, int)>("ibv_modify_qp");
   const char* device = name_of_device(pair->context);
   Inside inside(Point::modify_qp);
-  int error = enter(Point::modify_qp, device).error;
+  int error = enter(Point::modify_qp, device);
+  ibv_qp_attr real_attributes;
+  if (error == 0 && Rules::instance().any() && (mask & IBV_QP_AV) &&
+      attributes->ah_attr.is_global) {
+    real_attributes = *attributes;
+    error = to_real_gids(device, real_attributes);
+    attributes = &real_attributes;
+  }
   int result = error ? (errno = error) : ask(pair, attributes, mask);
   Line line(device, "ibv_modify_qp");
   line.add("errno", errno_of(result)).add("number", pair->qp_num);
+  if (error) line.add("by", "rule");
   if (mask & IBV_QP_STATE) line.add("state", attributes->qp_state);
   return result;
 }
 
 RAILYARD_VERB int ibv_destroy_qp(ibv_qp* pair) {
   static auto ask = real<int (*)(ibv_qp*)>("ibv_destroy_qp");
-  return end(Point::destroy_qp, Resource::queue_pairs, device_of(pair->context),
-             [&] { return ask(pair); });
+  return end(Point::destroy_qp, Resource::queue_pairs, device_of(pair->context), [&] {
+    const ibv_context* context = pair->context;
+    uint32_t number = pair->qp_num;
+    if (int error = ask(pair)) return error;
+    Watch::instance().destroyed(context, number);
+    give_back_sends(pair);
+    return 0;
+  });
 }
 
 namespace railyard::passthrough {
 
-int query_port_op(ibv_context* context, uint8_t port, ibv_port_attr* out, size_t bytes) {
-  return ::query_port(context, out,
-                      [&] { return opened(context).query_port(context, port, out, bytes); });
-}
-
 ibv_qp* create_qp_op(ibv_context* context, ibv_qp_init_attr_ex* wanted) {
-  return make_pair(context, wanted, [&] { return opened(context).create_qp_ex(context, wanted); });
+  ibv_qp* pair =
+      make_pair(context, wanted, [&] { return opened(context).create_qp_ex(context, wanted); });
+  bool extended = pair && (wanted->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS);
+  if (extended) take_sends(pair, wanted->send_ops_flags);
+  return pair;
 }
 
 ibv_cq_ex* create_cq_op(ibv_context* context, ibv_cq_init_attr_ex* wanted) {
-  return make<ibv_cq_ex>(Point::create_cq, Resource::completion_queues, device_of(context),
-                         [&] { return opened(context).create_cq_ex(context, wanted); });
+  // Whose a completion is has to be known where sends are dropped or watched.
+  const uint64_t asked = wanted->wc_flags;
+  wanted->wc_flags |= IBV_WC_EX_WITH_QP_NUM;
+  ibv_cq_ex* queue =
+      make<ibv_cq_ex>(Point::create_cq, Resource::completion_queues, device_of(context),
+                      [&] { return opened(context).create_cq_ex(context, wanted); });
+  wanted->wc_flags = asked;
+  if (queue) take_polls(queue);
+  return queue;
 }
 
 }  // namespace railyard::passthrough

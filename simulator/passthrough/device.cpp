@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "passthrough/real.h"
 #include "passthrough/record.h"
@@ -26,6 +27,27 @@ void pause_thread(int64_t ns) {
 
 constexpr int64_t kLookNs = 200'000;
 
+using QueryPort = int (*)(ibv_context*, uint8_t, _compat_ibv_port_attr*);
+
+// The state of port 1, or nothing.
+std::optional<ibv_port_state> state_of_port(ibv_context* context) {
+  static auto ask = real<QueryPort>("ibv_query_port");
+  // The old structure is shorter than the new one.
+  ibv_port_attr attributes{};
+  if (ask(context, 1, reinterpret_cast<_compat_ibv_port_attr*>(&attributes)) != 0) return {};
+  return attributes.state;
+}
+
+// A place on the page, as long as there are any; the lock is held.
+DeviceSeen* take_place(const std::string& name) {
+  static uint32_t taken = 0;
+  if (taken == kMostDevices) return new DeviceSeen;
+  DeviceSeen& place = Rules::instance().page().devices[taken++];
+  name.copy(place.name, sizeof(place.name) - 1);
+  place.named.store(1, std::memory_order_release);
+  return &place;
+}
+
 void wait_for_release(const RuleState& state, Point point) {
   Inside inside(point);
   while (state.released.load(std::memory_order_acquire) == 0) pause_thread(kLookNs);
@@ -41,6 +63,7 @@ Device& device_named(const std::string& name) {
   if (!device) {
     device = std::make_unique<Device>();
     device->name = name;
+    device->seen = take_place(name);
   }
   return *device;
 }
@@ -52,6 +75,7 @@ OpenContext& opened(const ibv_context* context) {
   static OpenContext& unknown = *[] {
     auto* none = new OpenContext;
     none->device = new Device;
+    none->device->seen = new DeviceSeen;
     return none;
   }();
   return unknown;
@@ -85,20 +109,28 @@ void look_at_ports() {
   RulePage& page = Rules::instance().page();
   uint32_t asked = page.ports_asked.load();
   if (page.ports_answered.exchange(asked) == asked) return;
-  using Query = int (*)(ibv_context*, uint8_t, _compat_ibv_port_attr*);
-  static auto ask = real<Query>("ibv_query_port");
   std::unique_lock lock(mutex, std::try_to_lock);
   if (!lock) return;
-  for (size_t i = 0; i < kMostPorts; ++i) {
-    ibv_context* context = contexts[i].context.load();
-    if (!context) continue;
-    // The old structure is shorter than the new one.
-    ibv_port_attr attributes{};
-    if (ask(context, 1, reinterpret_cast<_compat_ibv_port_attr*>(&attributes)) != 0) continue;
-    PortSeen& port = page.ports[i];
-    contexts[i].device->name.copy(port.device, sizeof(port.device) - 1);
-    port.state.store(static_cast<uint32_t>(attributes.state) + 1, std::memory_order_release);
+  for (OpenContext& each : contexts) {
+    ibv_context* context = each.context.load();
+    auto state = context ? state_of_port(context) : std::nullopt;
+    if (state) each.device->seen->port_state.store(static_cast<uint32_t>(*state) + 1);
   }
+}
+
+bool port_is_down(const Device& device) {
+  std::lock_guard lock(mutex);
+  for (OpenContext& each : contexts) {
+    ibv_context* context = each.context.load();
+    if (!context || each.device != &device) continue;
+    return state_of_port(context) != IBV_PORT_ACTIVE;
+  }
+  return false;
+}
+
+void Device::note_refused(Resource resource) {
+  auto number = static_cast<size_t>(resource);
+  if (number < kCountedResources) seen->refused[number].fetch_add(1);
 }
 
 void give_back(ibv_context* context) {
@@ -114,17 +146,17 @@ Inside::Inside(Point point)
 
 Inside::~Inside() { Rules::instance().page().inside.store(before_); }
 
-Answer enter(Point point, const char* device) {
-  Answer answer;
+int enter(Point point, const char* device) {
+  int error = 0;
   Rules& rules = Rules::instance();
   for (const Rule* rule : rules.at(point)) {
-    if (rule->deed == Deed::drop || rule->deed == Deed::status) continue;
+    if (rule->deed == Deed::drop || rule->deed == Deed::status || rule->deed == Deed::gid) continue;
     // A block that was released holds nobody any more.
     if (rule->deed == Deed::block && rules.state(*rule).released.load() != 0) continue;
     if (!rules.strikes(*rule, device)) continue;
     switch (rule->deed) {
       case Deed::fail:
-        answer.error = rule->number;
+        error = rule->number;
         break;
       case Deed::delay:
         pause_thread(rule->delay_ns);
@@ -132,14 +164,22 @@ Answer enter(Point point, const char* device) {
       case Deed::block:
         wait_for_release(rules.state(*rule), point);
         break;
-      case Deed::gid:
-        answer.gid = rule;
-        break;
       default:
         break;
     }
   }
-  return answer;
+  return error;
+}
+
+const Rule* told_row(const char* device, int index, bool asked) {
+  Rules& rules = Rules::instance();
+  const Rule* told = nullptr;
+  for (const Rule* rule : rules.at(Point::query_gid)) {
+    if (rule->deed != Deed::gid || (rule->row >= 0 && rule->row != index)) continue;
+    bool applies = rule->device.empty() || rule->device == device;
+    if (asked ? rules.strikes(*rule, device) : applies && rules.counting(*rule)) told = rule;
+  }
+  return told;
 }
 
 int refusal(Device& device, Resource resource, int64_t asked) {
@@ -158,6 +198,7 @@ int refusal(Device& device, Resource resource, int64_t asked) {
     rules.state(*rule).seen.fetch_add(1);
     if (in_use + asked <= most) continue;
     rules.note_fired(*rule, device.name.c_str());
+    device.note_refused(resource);
     return rule->number;
   }
   return 0;

@@ -4,6 +4,7 @@
 #include <infiniband/verbs.h>
 
 #include <atomic>
+#include <cerrno>
 #include <string>
 
 #include "passthrough/rules.h"
@@ -13,12 +14,18 @@ namespace railyard::passthrough {
 // One per device's name, for the life of the process.
 struct Device {
   std::string name;
+  DeviceSeen* seen = nullptr;  // on the page, or of nobody's
   std::atomic<int64_t> in_use[static_cast<size_t>(Resource::count)] = {};
   // What a "used-up" limit found when it took hold, by rule; -1: not yet.
   std::atomic<int64_t> found[kMostRules];
 
   Device() {
     for (auto& each : found) each.store(-1);
+  }
+  // Somebody asked for more than there are.
+  void note_refused(Resource resource);
+  void note_contexts() {
+    seen->contexts.store(static_cast<uint32_t>(used(Resource::contexts).load()));
   }
   std::atomic<int64_t>& used(Resource resource) { return in_use[static_cast<size_t>(resource)]; }
 };
@@ -40,17 +47,23 @@ struct OpenContext {
 OpenContext& opened(const ibv_context* context);
 Device& device_named(const std::string& name);
 inline Device& device_of(const ibv_context* context) { return *opened(context).device; }
+inline const char* name_of_device(const ibv_context* context) {
+  return device_of(context).name.c_str();
+}
+// Of verbs that return an errno, or -1 with errno set.
+inline int errno_of(int result) { return result > 0 ? result : result < 0 ? errno : 0; }
 
 // Takes a context that was just opened: puts our tables in front of its own.
 void take(ibv_context* context, Device& device);
 void give_back(ibv_context* context);
 
-// What the rules say about a call that is to begin; delays and blocks have passed by then.
-struct Answer {
-  int error = 0;              // the call fails with this errno
-  const Rule* gid = nullptr;  // it tells this row
-};
-Answer enter(Point point, const char* device);
+// What the rules say about a call that is to begin: the errno that it fails with, 0: it does not.
+// Delays and blocks have passed by then.
+int enter(Point point, const char* device);
+
+// The rule that tells this row of the GID table, nullptr: none. `asked`: the program asks for it,
+// and the rule counts that.
+const Rule* told_row(const char* device, int index, bool asked);
 
 // While it lives, the page says that the process is in this verb.
 class Inside {
@@ -62,6 +75,9 @@ class Inside {
  private:
   uint32_t before_;
 };
+
+// Whether no port of the device is up, as far as an open context of it tells.
+bool port_is_down(const Device& device);
 
 // Whether one more of a resource is refused: the errno, 0: no. `asked` is for the limits of one
 // queue pair, `now` what is in use already.

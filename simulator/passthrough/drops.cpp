@@ -20,7 +20,7 @@ Drops::Drops() {
 void Drops::created(const ibv_qp* pair, bool all_signaled) {
   if (!possible_) return;
   std::lock_guard lock(mutex_);
-  pairs_[pair->qp_num] = {all_signaled, 0, 0};
+  pairs_[{pair->context, pair->qp_num}] = {all_signaled, 0, 0};
 }
 
 void Drops::destroyed(const ibv_cq* queue) {
@@ -31,13 +31,13 @@ void Drops::destroyed(const ibv_cq* queue) {
 
 void Drops::posted(const ibv_qp* pair, const ibv_send_wr& request) {
   std::lock_guard lock(mutex_);
-  Pair& its = pairs_[pair->qp_num];
+  Pair& its = pairs_[{pair->context, pair->qp_num}];
   if (its.all_signaled || (request.send_flags & IBV_SEND_SIGNALED)) ++its.posted;
 }
 
 void Drops::dropped(const ibv_qp* pair, const ibv_send_wr& request) {
   std::lock_guard lock(mutex_);
-  Pair& its = pairs_[pair->qp_num];
+  Pair& its = pairs_[{pair->context, pair->qp_num}];
   if (!its.all_signaled && !(request.send_flags & IBV_SEND_SIGNALED)) return;
   ibv_wc completion{};
   completion.wr_id = request.wr_id;
@@ -47,24 +47,24 @@ void Drops::dropped(const ibv_qp* pair, const ibv_send_wr& request) {
   owed_[pair->send_cq].push_back({completion, its.posted});
 }
 
-int Drops::settle(const ibv_cq* queue, ibv_wc* completions, int found, int room) {
+void Drops::note(const ibv_context* context, const ibv_wc& completion) {
   std::lock_guard lock(mutex_);
-  for (int i = 0; i < found; ++i) {
-    // The opcode of a completion in error says nothing; counting a receive then lets a dropped send
-    // complete early on a pair that is broken anyway.
-    bool send = !(completions[i].opcode & IBV_WC_RECV) || completions[i].status != IBV_WC_SUCCESS;
-    if (send) ++pairs_[completions[i].qp_num].completed;
-  }
+  // The opcode of a completion in error says nothing; counting a receive then lets a dropped send
+  // complete early on a pair that is broken anyway.
+  bool send = !(completion.opcode & IBV_WC_RECV) || completion.status != IBV_WC_SUCCESS;
+  if (send) ++pairs_[{context, completion.qp_num}].completed;
+}
+
+bool Drops::take(const ibv_cq* queue, ibv_wc& completion) {
+  std::lock_guard lock(mutex_);
   std::deque<Owed>& owed = owed_[queue];
-  for (auto each = owed.begin(); each != owed.end() && found < room;) {
-    if (pairs_[each->completion.qp_num].completed < each->after) {
-      ++each;
-      continue;
-    }
-    completions[found++] = each->completion;
-    each = owed.erase(each);
+  for (auto each = owed.begin(); each != owed.end(); ++each) {
+    if (pairs_[{queue->context, each->completion.qp_num}].completed < each->after) continue;
+    completion = each->completion;
+    owed.erase(each);
+    return true;
   }
-  return found;
+  return false;
 }
 
 }  // namespace railyard::passthrough

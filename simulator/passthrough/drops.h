@@ -22,9 +22,11 @@ class Drops {
   void destroyed(const ibv_cq* queue);
   void posted(const ibv_qp* pair, const ibv_send_wr& request);
   void dropped(const ibv_qp* pair, const ibv_send_wr& request);
-  // Adds, behind the `found` completions of a poll, those that are due; returns how many there are
-  // then, `room` at most.
-  int settle(const ibv_cq* queue, ibv_wc* completions, int found, int room);
+  // A completion that the device has given.
+  void note(const ibv_context* context, const ibv_wc& completion);
+  // The next completion of a dropped send that is due, once the device's own are through; false:
+  // none is.
+  bool take(const ibv_cq* queue, ibv_wc& completion);
 
  private:
   struct Pair {
@@ -40,7 +42,7 @@ class Drops {
 
   bool possible_ = false;
   std::mutex mutex_;
-  std::map<uint32_t, Pair> pairs_;
+  std::map<std::pair<const ibv_context*, uint32_t>, Pair> pairs_;
   std::map<const ibv_cq*, std::deque<Owed>> owed_;
 };
 

@@ -86,14 +86,19 @@ Kind one_of(const char* const (&names)[N], const std::string& name, const char* 
   throw std::runtime_error("'" + name + "' is no " + what + "; write one of " + all);
 }
 
+std::array<uint8_t, 16> gid_of(const std::string& address) {
+  std::array<uint8_t, 16> gid{};
+  if (inet_pton(AF_INET6, address.c_str(), gid.data()) != 1) {
+    throw std::runtime_error("'" + address + "' is no GID; write an IPv6 address, or empty");
+  }
+  return gid;
+}
+
 void read_gid(Rule& rule, Words& words) {
   std::string row = words.value("gid");
   rule.row = row == "all" ? -1 : std::stoi(row.substr(0, 4));
   std::string address = words.value(row);
-  if (address == "empty") return;
-  if (inet_pton(AF_INET6, address.c_str(), rule.gid.data()) != 1) {
-    throw std::runtime_error("'" + address + "' is no GID; write an IPv6 address, or empty");
-  }
+  if (address != "empty") rule.gid = gid_of(address);
 }
 
 // A word that both kinds of rule know; false: neither does.
@@ -139,6 +144,8 @@ void read_deed(Rule& rule, Words& words, const std::string& word) {
     rule.deed = Deed::gid;
     if (rule.point != Point::query_gid) throw std::runtime_error("only ibv_query_gid tells GIDs");
     read_gid(rule, words);
+  } else if (word == "real" && rule.deed == Deed::gid) {
+    rule.real_row = static_cast<int>(words.whole(word));
   } else {
     throw std::runtime_error("'" + word + "' is unknown; see the rules' language");
   }
@@ -195,8 +202,15 @@ Rule parse_rule(const std::string& line) {
     read_at(rule, words);
   } else if (kind == "limit") {
     read_limit(rule, words);
+  } else if (kind == "address") {
+    rule.deed = Deed::address;
+    rule.gid = gid_of(words.value(kind));
+    if (words.value("the address") != "real") {
+      throw std::runtime_error("an address wants what it is; write 'address fe80::1 real fe80::2'");
+    }
+    rule.real_gid = gid_of(words.value("real"));
   } else {
-    throw std::runtime_error("'" + kind + "' begins no rule; write 'at' or 'limit'");
+    throw std::runtime_error("'" + kind + "' begins no rule; write 'at', 'limit' or 'address'");
   }
   return rule;
 }

@@ -45,6 +45,8 @@ Rules::Rules() {
   for (const Rule& rule : rules_) {
     if (rule.deed == Deed::limit) {
       limits_.push_back(&rule);
+    } else if (rule.deed == Deed::address) {
+      addresses_.push_back(&rule);
     } else {
       points_[static_cast<size_t>(rule.point)].push_back(&rule);
     }

@@ -47,7 +47,7 @@ enum class Resource {
 };
 const char* name_of(Resource resource);  // "queue-pairs"
 
-enum class Deed { fail, delay, block, drop, status, gid, limit };
+enum class Deed { fail, delay, block, drop, status, gid, limit, address };
 
 struct Rule {
   int index = 0;     // its state's on the page
@@ -61,8 +61,9 @@ struct Rule {
   bool later = false;           // counts only once it is armed on the page
   int number = 0;               // an errno or an ibv_wc_status
   int64_t delay_ns = 0;
-  int row = -1;  // gid: -1: every row
-  std::array<uint8_t, 16> gid{};
+  int row = -1;       // gid: -1: every row
+  int real_row = -1;  // gid: connections from it are from this row of the device's own table
+  std::array<uint8_t, 16> gid{}, real_gid{};  // address: connections to one go to the other
   Resource resource = Resource::contexts;
   int64_t most = 0;      // limit
   bool used_up = false;  // limit: what there is when it takes hold
@@ -78,6 +79,7 @@ class Rules {
     return points_[static_cast<size_t>(point)];
   }
   const std::vector<const Rule*>& limits() const { return limits_; }
+  const std::vector<const Rule*>& addresses() const { return addresses_; }
   bool any() const { return !rules_.empty(); }
 
   RulePage& page() const { return *page_; }
@@ -97,7 +99,7 @@ class Rules {
   void listen_to_signals();
 
   std::vector<Rule> rules_;
-  std::vector<const Rule*> points_[static_cast<size_t>(Point::count)], limits_;
+  std::vector<const Rule*> points_[static_cast<size_t>(Point::count)], limits_, addresses_;
   RulePage* page_ = nullptr;
   std::atomic<uint64_t> messages_{0};
 };

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Runs scenarios on the simulator and on hosts, and compares what comes of them.
 
-  compare_test.py BUILD FILE|FOLDER...
+  compare_test.py BUILD [--shard I/N] FILE|FOLDER...
 
-Prints a line per scenario. A scenario that passes on the simulator has to pass on hosts too, or be skipped there
-with a reason; and a verdict that hosts cannot see is named as such. 77: this machine gives no hosts.
+Prints a line per scenario. What passes on the simulator has to pass on hosts too, with the same verdict. The
+exceptions stand in outcomes.json, each with its reason; one that is not so, or no longer, fails as well.
+77: this machine gives no hosts.
 """
 
+import argparse
 import glob
 import json
 import os
@@ -17,6 +19,8 @@ from machines import Machines, why_not
 from yard import Yard
 
 HOSTS = 8
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCENARIOS = os.path.realpath(f"{HERE}/../../scenarios")
 
 
 def scenarios(paths):
@@ -62,28 +66,57 @@ def one(machines, build, file):
     return simulated, hosts
 
 
+def judge(simulated, hosts):
+    if hosts["word"] == "skipped":
+        return "skipped"
+    if simulated["word"] != hosts["word"]:
+        return "differs"
+    return "same" if simulated["verdict"] == hosts["verdict"] else "less exact"
+
+
+def objection(expected, outcome, hosts):
+    """Why an outcome is not what outcomes.json expects; empty: it is."""
+    if outcome != expected.get("outcome", "same"):
+        return f"expected {expected.get('outcome', 'same')}"
+    if outcome in ("less exact", "differs") and hosts["verdict"] != expected["verdict"]:
+        return f"expected {expected['verdict']} on hosts"
+    if outcome == "skipped" and hosts["why"] != expected["why"]:
+        return f"expected it to be skipped because {expected['why']}"
+    return ""
+
+
 def main():
-    build, *paths = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--shard", default="1/1")
+    parser.add_argument("paths", nargs="+")
+    given = parser.parse_args()
+    shard, shards = map(int, given.shard.split("/"))
+    with open(f"{HERE}/outcomes.json", encoding="utf-8") as text:
+        reviewed = json.load(text)
+    if gone := [name for name in reviewed if not os.path.exists(f"{SCENARIOS}/{name}.json")]:
+        print(f"outcomes.json: there are no such scenarios: {gone}")
+        return 1
     if reason := why_not():
         print(f"skipped: {reason}")
         return 77
-    counts, wrong = {"same": 0, "less exact": 0, "skipped": 0, "DIFFERS": 0}, 0
+    counts, wrong = {"same": 0, "less exact": 0, "differs": 0, "skipped": 0}, 0
     print(f"{'scenario':<32} {'simulator':<28} {'hosts':<28} outcome")
     with Machines(HOSTS) as machines:
-        for file in scenarios(paths):
-            simulated, hosts = one(machines, build, file)
-            if hosts["word"] == "skipped":
-                outcome = "skipped"
-            elif simulated["word"] != hosts["word"]:
-                outcome = "DIFFERS"
-            else:
-                outcome = "same" if simulated["verdict"] == hosts["verdict"] else "less exact"
+        for file in list(scenarios(given.paths))[shard - 1::shards]:
+            simulated, hosts = one(machines, given.build, file)
+            name = os.path.relpath(os.path.realpath(file), SCENARIOS)[:-5]
+            expected = reviewed.get(name, {})
+            outcome = judge(simulated, hosts)
+            unexpected = objection(expected, outcome, hosts)
+            if simulated["word"] != "passed":
+                unexpected = unexpected or f"the simulator: {simulated['why']}"
             counts[outcome] += 1
-            wrong += outcome == "DIFFERS"
+            wrong += bool(unexpected)
             sides = [f"{side['word']} {side['verdict']}" if side["word"] != "skipped" else "-"
                      for side in (simulated, hosts)]
-            print(f"{os.path.basename(file)[:-5]:<32} {sides[0]:<28} {sides[1]:<28} {outcome}"
-                  f"{': ' + hosts['why'] if hosts['why'] and outcome != 'same' else ''}", flush=True)
+            why = expected.get("why") if not unexpected else f"{hosts['why']}  <-- {unexpected}"
+            print(f"{name:<32} {sides[0]:<28} {sides[1]:<28} {outcome}{': ' + why if why else ''}", flush=True)
         for name in machines.names:
             if left := machines.processes(name):
                 print(f"left behind on {name}: {left}")

@@ -5,11 +5,13 @@
   hosts_test.py --list         the names of the cases
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -78,6 +80,20 @@ def rank_on(machines, name, program="railyard-rank"):
             return min(pids)  # the agent is older than its guard
         time.sleep(0.02)
     raise AssertionError(f"no {program} on {name}")
+
+
+def at_work(machines, name):
+    """The rank on a host, once it is in an operation: its page says so (railyard/worker.h)."""
+    for _ in range(1500):
+        pid = rank_on(machines, name)
+        with contextlib.suppress(OSError, IndexError, struct.error):
+            with open(f"/proc/{pid}/environ", encoding="utf-8") as file:
+                page = [each for each in file.read().split("\0") if each.startswith("RAILYARD_PROGRESS=")][0]
+            with open(page.split("=", 1)[1], "rb") as file:
+                if struct.unpack_from("=I", file.read(), 64)[0] in (2, 3):
+                    return pid
+        time.sleep(0.02)
+    raise AssertionError(f"the rank on {name} does not come to work")
 
 
 class Running:
@@ -250,8 +266,7 @@ def too_few(_, yard):
 @case(LONG)
 def rank_dies(machines, yard):
     with Running(yard) as run:
-        time.sleep(1)
-        os.kill(rank_on(machines, "n1"), signal.SIGKILL)
+        os.kill(at_work(machines, "n1"), signal.SIGKILL)
         expect(run.end(), 1, r"FAILED  peer-dead: rank 1 .*signal 9")
     nobody_left(machines)
 
@@ -269,8 +284,7 @@ def agent_dies(machines, yard):
 @case(LONG)
 def network_cut(machines, yard):
     with Running(yard) as run:
-        rank_on(machines, "n2")
-        time.sleep(1)
+        at_work(machines, "n2")
         machines.cut("n2")
         # Nobody can tell that host to end: it does so by itself.
         nobody_left(machines, ["n2"], 12)

@@ -39,11 +39,12 @@ json look_at(const VerbsTable& verbs, ibv_device* device) {
   } else {
     found["active"] = port.state == IBV_PORT_ACTIVE;
     found["state"] = static_cast<int>(port.state);
-    found["gids"] = json::array();
+    found["gids"] = found["gid_rows"] = json::array();
     for (int row = 0; row < port.gid_tbl_len && row < 256; ++row) {
       ibv_gid gid{};
       if (verbs.gid(context, 1, row, &gid) != 0 || text_of(gid) == "::") continue;
       found["gids"].push_back(text_of(gid));
+      found["gid_rows"].push_back(row);
     }
   }
   verbs.close(context);

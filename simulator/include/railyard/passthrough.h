@@ -8,6 +8,8 @@
 //                              page is the process's own
 // RAILYARD_PASSTHROUGH_RECORD  path of the record, to which a line is added for every verb of the
 //                              control path, every completion in error and every rule that fired
+// RAILYARD_PASSTHROUGH_WATCH   set: the page counts sends whose memory changed before they were
+//                              complete
 //
 // A rules file that cannot be read ends the process with exit code 2 and one line on standard error
 // before any device is seen. simulator/passthrough/README.md has the rules' language and the
@@ -24,6 +26,7 @@ inline constexpr char kRealVariable[] = "RAILYARD_REAL_VERBS";
 inline constexpr char kRulesVariable[] = "RAILYARD_PASSTHROUGH_RULES";
 inline constexpr char kPageVariable[] = "RAILYARD_PASSTHROUGH_PAGE";
 inline constexpr char kRecordVariable[] = "RAILYARD_PASSTHROUGH_RECORD";
+inline constexpr char kWatchVariable[] = "RAILYARD_PASSTHROUGH_WATCH";
 
 inline constexpr uint32_t kMostRules = 64;
 inline constexpr size_t kRulePageBytes = 4096;
@@ -38,27 +41,40 @@ struct RuleState {
   std::atomic<int64_t> first_fired_ns{0};  // CLOCK_MONOTONIC
 };
 
-// What the library last saw of the port of an open device.
-struct PortSeen {
-  char device[28] = {};            // written before the state
-  std::atomic<uint32_t> state{0};  // enum ibv_port_state, plus one; 0: no device here
+// What a device has a limited number of and one process may see the end of, by number: contexts,
+// protection domains, completion queues, queue pairs, memory regions.
+inline constexpr size_t kCountedResources = 5;
+
+// What the library has seen of one device.
+struct DeviceSeen {
+  char name[28] = {};
+  std::atomic<uint32_t> named{0};       // set once the name is there; 0: no device here
+  std::atomic<uint32_t> port_state{0};  // enum ibv_port_state, plus one; 0: nobody has looked
+  std::atomic<uint32_t> contexts{0};    // that the process holds
+  std::atomic<uint32_t> refused[kCountedResources] = {};  // asked for more than there are
+  std::atomic<uint32_t> errors{0};                        // completions, but for flushed ones
+  std::atomic<uint32_t> last_error{0};                    // enum ibv_wc_status
+  std::atomic<uint32_t> changed_in_flight{
+      0};  // sends whose memory changed before they were complete
 };
 
-inline constexpr uint32_t kMostPorts = 16;
+inline constexpr uint32_t kMostDevices = 16;
 
 struct RulePage {
   std::atomic<uint32_t> loaded{0};  // the library has read its rules: so many, plus one
 
   // What the process does with its devices.
-  std::atomic<uint32_t> inside{0};     // the verb that it is in: its Place; 0: none
-  std::atomic<uint64_t> calls{0};      // verbs of the control path, begun
-  std::atomic<uint64_t> posted{0};     // sends and receives
+  std::atomic<uint32_t> inside{0};  // the verb that it is in: its Place; 0: none
+  std::atomic<uint32_t> in_device{
+      0};                           // while a device's own library opens it: its number, plus one
+  std::atomic<uint64_t> calls{0};   // verbs of the control path, begun
+  std::atomic<uint64_t> posted{0};  // sends and receives
   std::atomic<uint64_t> completed{0};  // completions that polls have found
   std::atomic<uint64_t> empty_polls{0};
 
   // The next poll after ports_asked has grown looks at the ports of all open devices.
   std::atomic<uint32_t> ports_asked{0}, ports_answered{0};
-  PortSeen ports[kMostPorts];
+  DeviceSeen devices[kMostDevices];
 
   RuleState rules[kMostRules];
 };

@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 
+# These post by ibv_wr_*; -t polls by ibv_start_poll, too.
+NEW = "ibv_rc_pingpong -N -c -n 100 -p {port} {peer}"
+POLLED = "ibv_rc_pingpong -t -N -c -n 100 -p {port} {peer}"
 RC = "ibv_rc_pingpong -c -n 100 -p {port} {peer}"
 UC = "ibv_uc_pingpong -c -n 100 -p {port} {peer}"
 LAT = "ib_send_lat --use_old_post_send -n 100 -p {port} {peer}"
@@ -31,7 +34,17 @@ DONE = r"100 iters in"
 CASES = {
     "rc": Case(RC, "", DONE),
     "uc": Case(UC, "", DONE),
-    "new-send": Case("ibv_rc_pingpong -N -c -n 100 -p {port} {peer}", "", DONE),
+    "new-send": Case(NEW, "", DONE),
+    "new-poll": Case(POLLED, "", DONE),
+    "new-limit-not-reached": Case(POLLED, "limit queue-pairs 1", DONE),
+    "new-delay": Case(NEW, "at ibv_post_send nth 5 times 3 delay 2ms", DONE, (6,)),
+    "new-fail": Case(NEW, "at ibv_post_send nth 20 fail EIO", "Couldn't post send", BY_ONE),
+    "new-drop": Case(NEW, "at ibv_post_send nth 10 drop", "", BY_ONE, True),
+    "new-drop-lat": Case(LAT_NEW, "at ibv_post_send nth 10 drop", "", BY_ONE, True),
+    "new-status": Case(POLLED, "at completion nth 7 status 11", "Failed status remote operation error", BY_ONE),
+    "new-poll-fails": Case(POLLED, "at ibv_poll_cq nth 3 fail EIO", "poll CQ failed", BY_ONE),
+    "new-poll-delay": Case(POLLED, "at ibv_poll_cq nth 3 times 2 delay 2ms", DONE, (4,)),
+    "new-poll-drop": Case(POLLED, "at ibv_post_send nth 10 drop", "", BY_ONE, True),
     "events": Case("ibv_rc_pingpong -e -c -n 100 -p {port} {peer}", "", DONE),
     "send-lat": Case(LAT, "", r"#bytes"),
     "send-lat-new": Case(LAT_NEW, "", r"#bytes"),
