@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "actor_parts.h"
+#include "opcodes.h"
 #include "wire.h"
 
 namespace railyard::fuzz {
@@ -96,13 +97,18 @@ class Actor {
     wanted.sq_sig_all = command.end.signal_all;
     wanted.cap = {command.end.sends, command.end.receives, pieces, pieces,
                   command.end.inline_bytes};
-    if (command.end.shared) {
-      if (slot.shared && ibv_destroy_srq(slot.shared) != 0)
-        throw std::runtime_error("ibv_destroy_srq");
+    if (slot.shared && ibv_destroy_srq(slot.shared) != 0)
+      throw std::runtime_error("ibv_destroy_srq");
+    slot.shared = nullptr;
+    if (slot.extended()) {
+      Extended made = make_extended(own, command.end, command.type, pieces, queue, wanted.cap);
+      slot.pair = made.pair;
+      slot.shared = made.shared;
+    } else if (command.end.shared) {
       ibv_srq_init_attr queue_wanted{nullptr, {command.end.receives, pieces, 0}};
       wanted.srq = slot.shared = need(ibv_create_srq(own.domain, &queue_wanted), "ibv_create_srq");
     }
-    slot.pair = need(ibv_create_qp(own.domain, &wanted), "ibv_create_qp");
+    if (!slot.extended()) slot.pair = need(ibv_create_qp(own.domain, &wanted), "ibv_create_qp");
     if (slot.shared) {
       ibv_srq_attr granted{};
       ibv_query_srq(slot.shared, &granted);
@@ -118,6 +124,7 @@ class Actor {
     info.window = reinterpret_cast<uint64_t>(slot.window);
     memcpy(info.keys, slot.keys, sizeof info.keys);
     info.granted = wanted.cap;
+    if (slot.extended() && slot.shared) ibv_get_srq_num(slot.shared, &info.shared_number);
   }
 
   // A device without one-sided operations registers none of these.
@@ -138,7 +145,7 @@ class Actor {
 
   // To RTS; 0 or the errno of the move that failed.
   static int connect(const Command& command, Slot& slot) {
-    bool reliable = command.type == IBV_QPT_RC, datagrams = command.type == IBV_QPT_UD;
+    bool reliable = fuzz::reliable(command.type), datagrams = command.type == IBV_QPT_UD;
     ibv_qp_attr wanted{};
     wanted.qp_state = IBV_QPS_INIT;
     wanted.port_num = 1;
@@ -171,6 +178,7 @@ class Actor {
     if (reliable)
       rts |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC;
     if (int error = ibv_modify_qp(slot.pair, &wanted, rts)) return error;
+    slot.peer_shared = command.peer.shared_number;
     if (datagrams) {
       if (slot.address) ibv_destroy_ah(slot.address);
       slot.address = need(ibv_create_ah(slot.device->domain, &wanted.ah_attr), "ibv_create_ah");
@@ -225,6 +233,7 @@ class Actor {
     if (step.inlined) wanted.send_flags |= IBV_SEND_INLINE;
     if (step.solicited) wanted.send_flags |= IBV_SEND_SOLICITED;
     wanted.imm_data = step.immediate;
+    wanted.qp_type.xrc.remote_srqn = slot.peer_shared;
     if (slot.datagrams()) {
       wanted.wr.ud = {slot.address, slot.peer, queue_key(step.remote)};
     } else if (atomic) {

@@ -1,6 +1,7 @@
 // What a rank holds: open devices, queue pairs, and the memory of requests under way.
 #pragma once
 
+#include <fcntl.h>
 #include <infiniband/verbs.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -88,6 +89,7 @@ struct Device {
   ibv_context* context;
   ibv_pd* domain;
   ibv_pd* foreign;
+  ibv_xrcd* joined;
   std::unique_ptr<Queue> queue;  // of all who have none of their own
   uint32_t keys[kKeys];
 
@@ -99,6 +101,8 @@ struct Device {
     ibv_free_device_list(list);
     domain = need(ibv_alloc_pd(context), "ibv_alloc_pd");
     foreign = need(ibv_alloc_pd(context), "ibv_alloc_pd");
+    ibv_xrcd_init_attr wanted{IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS, -1, O_CREAT};
+    joined = ibv_open_xrcd(context, &wanted);  // where it is offered
     queue = std::make_unique<Queue>(context, false);
     auto key = [&](ibv_pd* of, int access) {
       return need(ibv_reg_mr(of, arena, kArenaBytes, access), "ibv_reg_mr");
@@ -111,6 +115,15 @@ struct Device {
     ibv_dereg_mr(gone);
   }
 };
+
+// An XRC receiver and its shared receive queue, whose completions go to `completions`; or a sender,
+// with none.
+struct Extended {
+  ibv_qp* pair;
+  ibv_srq* shared;
+};
+Extended make_extended(Device& own, const EndPlan& end, ibv_qp_type type, uint32_t pieces,
+                       ibv_cq* completions, ibv_qp_cap& granted);
 
 // The key of a memory window over the first half of a connection's memory. It is bound through a
 // queue pair that talks to itself: a window of type 1 belongs to its protection domain.
@@ -126,10 +139,12 @@ struct Slot {
   ibv_qp_type type{};
   ibv_ah* address = nullptr;  // of datagrams: the peer's
   uint32_t peer = 0;          // and its queue pair
+  uint32_t peer_shared = 0;   // of XRC: the peer's shared receive queue
   uint8_t* window = nullptr;
   uint32_t keys[kKeys] = {};
 
   bool datagrams() const { return type == IBV_QPT_UD; }
+  bool extended() const { return type == IBV_QPT_XRC_SEND || type == IBV_QPT_XRC_RECV; }
 };
 
 // The pieces of a request until it is completed.

@@ -99,6 +99,8 @@ void add(Model::Marks& sum, const Model::Marks& more) {
   sum.bound += more.bound;
   sum.reregistered += more.reregistered;
   sum.unready += more.unready;
+  sum.swaps += more.swaps;
+  sum.extended += more.extended;
 }
 
 int fuzz(const Options& options) {
@@ -132,12 +134,13 @@ int fuzz(const Options& options) {
   fmt::print("{} runs of {} steps in {:.1f} s: {} sends and {} receives posted, {} refused\n", done,
              options.steps, elapsed(), sum.sends, sum.receives, sum.refused);
   fmt::print(
-      "{} messages met a receive ({} of them a shared one), {} dropped, {} found none ready; ",
-      sum.delivered, sum.shared, sum.dropped, sum.unready);
+      "{} messages met a receive ({} of them a shared one, {} by XRC), {} dropped, {} found none "
+      "ready; ",
+      sum.delivered, sum.shared, sum.extended, sum.dropped, sum.unready);
   fmt::print("{} writes, {} reads, {} atomics, {} through a window, {} regions changed\n",
              sum.writes, sum.reads, sum.atomics, sum.bound, sum.reregistered);
-  fmt::print("{} errors, {} flushes, {} breaks under way, {} cables pulled\n", sum.errors,
-             sum.flushed, sum.loosened, sum.cuts);
+  fmt::print("{} errors, {} flushes, {} breaks under way, {} cables pulled or crossed, {} swaps\n",
+             sum.errors, sum.flushed, sum.loosened, sum.cuts, sum.swaps);
   return 0;
 }
 

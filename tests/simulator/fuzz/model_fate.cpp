@@ -104,7 +104,7 @@ bool Model::drops(const Link& link) const {
 bool Model::decide(Link& link, int side, Send& send) {
   End& own = link.ends[side];
   End& target = link.ends[1 - side];
-  bool reliable = link.type == IBV_QPT_RC;
+  bool reliable = fuzz::reliable(link.type);
   if (own.flushes()) return conclude(own, send, IBV_WC_WR_FLUSH_ERR), true;
   // What follows a request that may never end waits with it.
   if (own.next_send > 0 && own.sends[own.next_send - 1].limbo) {
@@ -162,7 +162,7 @@ bool Model::meet_receive(Link& link, int side, Send& send) {
   End& own = link.ends[side];
   End& target = link.ends[1 - side];
   Receive& receive = target.receives[target.next_receive];
-  bool reliable = link.type == IBV_QPT_RC, sends = !writes(send.step.opcode);
+  bool reliable = fuzz::reliable(link.type), sends = !writes(send.step.opcode);
   auto frames = [&](uint32_t bytes) { return rules_.frame_bytes == 0 ? 0 : units_of(bytes); };
   bool too_long =
       sends && (send.bytes > receive.bytes || frames(send.bytes) != frames(receive.bytes));
@@ -187,6 +187,7 @@ bool Model::meet_receive(Link& link, int side, Send& send) {
                      digest_of_pattern(send.step.seed, send.bytes), false};
   if (!sends) carry_out(target, send);
   ++marks_.delivered;
+  if (link.type == IBV_QPT_XRC_SEND) ++marks_.extended;
   if (target.shared) ++marks_.shared;
   conclude(own, send, IBV_WC_SUCCESS);
   return true;

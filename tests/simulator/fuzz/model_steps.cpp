@@ -37,7 +37,7 @@ struct Allowed {
 void Model::posted_send(const Step& step, uint64_t id, int result) {
   Link& link = links_[size_t(step.connection)];
   End& own = link.ends[step.side];
-  bool reliable = link.type == IBV_QPT_RC;
+  bool reliable = fuzz::reliable(link.type);
   uint32_t bytes = step.bytes(), units = units_of(bytes);
   if (result == ENOBUFS) return;  // the fuzzer's own memory is used up
 

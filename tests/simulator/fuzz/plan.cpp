@@ -59,6 +59,7 @@ Act draw_act(Dice& dice) {
   if (at < 922) return Act::rereg;
   if (at < 925) return Act::unplug;
   if (at < 935) return Act::plug;
+  if (at < 938) return Act::swap;
   return at < 970 ? Act::reconnect : Act::settle;
 }
 
@@ -140,10 +141,16 @@ void make_datagram(Step& step) {
   }
 }
 
+// What the other end of XRC has no queue for is not asked of it.
+void make_extended(Step& step) {
+  if (step.act == Act::send) step.side = 0;
+  if (step.act == Act::receive) step.side = 1;
+}
+
 const char* text(Act act) {
   static constexpr const char* kTexts[] = {"send",   "receive", "poll",  "query",   "misstep",
                                            "fail",   "reset",   "rereg", "destroy", "reconnect",
-                                           "settle", "unplug",  "plug"};
+                                           "settle", "unplug",  "plug",  "swap"};
   return kTexts[static_cast<int>(act)];
 }
 
@@ -211,19 +218,29 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
       for (uint32_t i = 0; i < count; ++i) {
         bool reliable = rules.reliable_connections && dice.chance(60);
         bool datagrams = rules.datagrams && dice.chance(40);
-        ConnectionPlan connection{reliable ? IBV_QPT_RC : datagrams ? IBV_QPT_UD : IBV_QPT_UC, {}};
+        bool extended = rules.extended && reliable && dice.chance(30);
+        ibv_qp_type unreliable = datagrams ? IBV_QPT_UD : IBV_QPT_UC;
+        ConnectionPlan connection{extended   ? IBV_QPT_XRC_SEND
+                                  : reliable ? IBV_QPT_RC
+                                             : unreliable,
+                                  {}};
         connection.ends[0] = draw_end(dice, left, rules);
         connection.ends[1] = draw_end(dice, right, rules);
         for (EndPlan& end : connection.ends)
           end.shared = reliable && rules.shared_receives && dice.chance(25);
+        if (extended) {
+          connection.ends[0].shared = false;
+          connection.ends[1].shared = true;
+        }
         plan.connections.push_back(connection);
       }
     }
   }
   for (int i = 0; i < steps; ++i) {
     Step step = draw_step(dice, i, static_cast<uint32_t>(plan.connections.size()), rules);
-    if (plan.connections[static_cast<size_t>(step.connection)].type == IBV_QPT_UD)
-      make_datagram(step);
+    ibv_qp_type type = plan.connections[static_cast<size_t>(step.connection)].type;
+    if (type == IBV_QPT_UD) make_datagram(step);
+    if (type == IBV_QPT_XRC_SEND) make_extended(step);
     plan.steps.push_back(step);
   }
   return plan;
@@ -232,7 +249,8 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
 std::string describe(const ConnectionPlan& connection) {
   std::string out = connection.type == IBV_QPT_RC   ? "RC"
                     : connection.type == IBV_QPT_UD ? "UD"
-                                                    : "UC";
+                    : connection.type == IBV_QPT_UC ? "UC"
+                                                    : "XRC";
   for (const EndPlan& end : connection.ends) {
     out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}{}{}",
                        end.rank, end.sends, end.receives, end.inline_bytes, end.rnr_retries,

@@ -45,6 +45,7 @@ enum class Act : uint8_t {
   settle,     // waits for all that must come, and compares memory
   unplug,     // the cable of one end
   plug,
+  swap,  // the plugs of two cables, at one end's rank
 };
 
 struct Step {
@@ -85,6 +86,8 @@ struct EndPlan {
   uint32_t inline_bytes;
 };
 
+// XRC leads one way, from end 0 (type XRC_SEND) to end 1, which has a receiver and a shared receive
+// queue.
 struct ConnectionPlan {
   ibv_qp_type type;
   EndPlan ends[2];

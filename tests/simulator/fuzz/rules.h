@@ -19,12 +19,16 @@ struct Rules {
   bool receives_need_rts;
   bool shared_receives;
   bool datagrams;
+  bool extended;        // XRC
+  bool point_to_point;  // each cable joins two ranks; otherwise all are on one switch
 };
 
 inline Rules rules_of(const std::string& profile) {
-  if (profile == "permissive") return {true, true, false, 0, 3, 512, false, true, true};
-  if (profile == "connectx") return {true, true, true, 0, 3, 512, false, true, true};
-  if (profile == "apple-thunderbolt5") return {false, false, false, 4096, 1, 0, true, false, false};
+  if (profile == "permissive")
+    return {true, true, false, 0, 3, 512, false, true, true, true, false};
+  if (profile == "connectx") return {true, true, true, 0, 3, 512, false, true, true, true, false};
+  if (profile == "apple-thunderbolt5")
+    return {false, false, false, 4096, 1, 0, true, false, false, false, true};
   throw std::invalid_argument("the model has no rules of the profile '" + profile + "'");
 }
 

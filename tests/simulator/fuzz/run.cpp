@@ -13,10 +13,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <set>
+#include <utility>
 
 #include "actor.h"
 #include "railyard/fabric.h"
+#include "rules.h"
 
 namespace railyard::fuzz {
 namespace {
@@ -27,49 +30,71 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{40};
 constexpr timeval kAnswerWithin{60, 0};
 
-// The devices of a cluster, by what they lead to.
+// The cables of a cluster, followed through all that is done to them.
 class Wiring {
  public:
-  Wiring(const fabric::Fabric& fabric) : seen_(fabric.snapshot()) {}
+  Wiring(const fabric::Fabric& fabric) : seen_(fabric.snapshot()) {
+    for (const fabric::CableView& cable : seen_.cables)
+      cables_.push_back({{cable.ports[0], cable.ports[1]}});
+    first_ = cables_;
+  }
 
-  // Which of the node's devices reaches the other node.
+  // Which of the node's devices reaches the other node, as the cluster was built.
   int device(int node, int other) const {
-    for (const fabric::CableView& cable : seen_.cables) {
-      if (cable.ports[0] < 0 || cable.ports[1] < 0) continue;
-      for (int end : {0, 1}) {
-        int here = device_of(cable.ports[end]), there = device_of(cable.ports[1 - end]);
-        if (node_of(here) == node && node_of(there) == other) return place_on_node(here);
-      }
-    }
-    return 0;  // all are on one switch
-  }
-
-  // The cable by which a node reaches another: the one between them, or its own to the switch.
-  int cable(int node, int other) const {
-    for (size_t i = 0; i < seen_.cables.size(); ++i) {
-      int nodes[2] = {-1, -1};
-      for (int end : {0, 1}) {
-        if (seen_.cables[i].ports[end] >= 0)
-          nodes[end] = node_of(device_of(seen_.cables[i].ports[end]));
-      }
-      bool between =
-          (nodes[0] == node && nodes[1] == other) || (nodes[1] == node && nodes[0] == other);
-      bool to_switch = (nodes[0] == node && nodes[1] < 0) || (nodes[1] == node && nodes[0] < 0);
-      if (between || to_switch) return static_cast<int>(i);
-    }
-    throw std::logic_error("a node without a cable");
-  }
-
- private:
-  int device_of(int port) const { return seen_.ports[size_t(port)].device; }
-  int node_of(int device) const { return seen_.devices[size_t(device)].node; }
-  int place_on_node(int device) const {
-    int place = 0;
-    for (int i = 0; i < device; ++i) place += node_of(i) == node_of(device);
+    int device = seen_.ports[size_t(port(node, other))].device, place = 0;
+    for (int i = 0; i < device; ++i) place += node_of(i) == node;
     return place;
   }
 
+  // The cable that is in the port by which a node reached another at first.
+  int cable(int node, int other) const {
+    int wanted = port(node, other);
+    for (size_t i = 0; i < cables_.size(); ++i) {
+      if (cables_[i].ends[0] == wanted || cables_[i].ends[1] == wanted) return static_cast<int>(i);
+    }
+    throw std::logic_error("a port without a cable");
+  }
+
+  // Whether what was built to lead from the one to the other does.
+  bool whole(int left, int right) const {
+    int one = cable(left, right), other = cable(right, left);
+    const Cable &here = cables_[size_t(one)], &there = cables_[size_t(other)];
+    bool by_switch = here.leads_to_switch() && there.leads_to_switch();
+    return here.plugged && there.plugged && (one == other || by_switch);
+  }
+
+  bool plugged(int cable) const { return cables_[size_t(cable)].plugged; }
+  void plug(int cable, bool in) { cables_[size_t(cable)].plugged = in; }
+  void swap(int first, int second, int node) {
+    std::swap(end_at(first, node), end_at(second, node));
+  }
+
+ private:
+  struct Cable {
+    int ends[2];  // ports; -1: a switch
+    bool plugged = true;
+    bool leads_to_switch() const { return ends[0] < 0 || ends[1] < 0; }
+  };
+
+  int node_of(int device) const { return seen_.devices[size_t(device)].node; }
+  int node_at(int port) const { return port < 0 ? -1 : node_of(seen_.ports[size_t(port)].device); }
+  int port(int node, int other) const {
+    for (const Cable& cable : first_) {
+      for (int end : {0, 1}) {
+        int there = node_at(cable.ends[1 - end]);
+        if (node_at(cable.ends[end]) == node && (there == other || there < 0))
+          return cable.ends[end];
+      }
+    }
+    throw std::logic_error("a node without a cable");
+  }
+  int& end_at(int cable, int node) {
+    Cable& wanted = cables_[size_t(cable)];
+    return wanted.ends[node_at(wanted.ends[0]) == node ? 0 : 1];
+  }
+
   fabric::Snapshot seen_;
+  std::vector<Cable> first_, cables_;
 };
 
 class Rank {
@@ -204,6 +229,9 @@ class Run {
         turn(wiring_.cable(rank_of(connection, side), rank_of(connection, 1 - side)),
              step.act == Act::plug);
         break;
+      case Act::swap:
+        swap(step);
+        break;
       case Act::settle:
         for (int i = 0; i < connections(); ++i) settle(i, true);
         break;
@@ -244,6 +272,7 @@ class Run {
     out.ask = what;
     out.slot = connection;
     out.type = plan_.connections[size_t(connection)].type;
+    if (out.type == IBV_QPT_XRC_SEND && side == 1) out.type = IBV_QPT_XRC_RECV;
     out.end = planned(connection, side);
     return out;
   }
@@ -276,24 +305,44 @@ class Run {
     if (reply.result != 0) model_.posted_send(element(step, taken), out.id + taken, reply.result);
   }
 
-  // Plugs a cable in, or pulls it.
-  void turn(int cable, bool plug) {
-    if (plug == !unplugged_.contains(cable)) return;
-    std::vector<int> led;
+  // Changes cables; tells the model which connections that cuts, and which it mends.
+  void rewire(const std::set<int>& cables, const std::function<void()>& change) {
+    std::vector<std::pair<int, bool>> led;
     for (int i = 0; i < connections(); ++i) {
       int left = rank_of(i, 0), right = rank_of(i, 1);
-      if (wiring_.cable(left, right) == cable || wiring_.cable(right, left) == cable)
-        led.push_back(i);
+      if (cables.contains(wiring_.cable(left, right)) ||
+          cables.contains(wiring_.cable(right, left)))
+        led.emplace_back(i, wiring_.whole(left, right));
     }
-    for (int i : led) settle(i, false);
-    if (plug) {
-      unplugged_.erase(cable);
-      fabric_.plug(cable);
-    } else {
-      unplugged_.insert(cable);
-      fabric_.unplug(cable);
+    for (auto [i, was_whole] : led) settle(i, false);
+    change();
+    for (auto [i, was_whole] : led) {
+      bool whole = wiring_.whole(rank_of(i, 0), rank_of(i, 1));
+      if (was_whole != whole) whole ? model_.mended(i) : model_.cut(i);
     }
-    for (int i : led) plug ? model_.mended(i) : model_.cut(i);
+  }
+
+  // Plugs a cable in, or pulls it.
+  void turn(int cable, bool plug) {
+    if (plug == wiring_.plugged(cable)) return;
+    rewire({cable}, [&] {
+      wiring_.plug(cable, plug);
+      plug ? fabric_.plug(cable) : fabric_.unplug(cable);
+    });
+  }
+
+  // Exchanges, at one rank, the plugs of the cables to two others.
+  void swap(const Step& step) {
+    if (!rules_of(plan_.profile).point_to_point || plan_.ranks < 3) return;
+    int node = rank_of(step.connection, step.side), other = rank_of(step.connection, 1 - step.side);
+    int third = static_cast<int>(step.seed % static_cast<uint64_t>(plan_.ranks));
+    while (third == node || third == other) third = (third + 1) % plan_.ranks;
+    int first = wiring_.cable(node, other), second = wiring_.cable(node, third);
+    rewire({first, second}, [&] {
+      wiring_.swap(first, second, node);
+      fabric_.swap(first, second, node);
+    });
+    model_.swapped();
   }
 
   void await_or_race(const Step& step) {
@@ -408,7 +457,6 @@ class Run {
     EndInfo& operator[](int side) { return ends[side]; }
   };
   std::vector<Ends> windows_;
-  std::set<int> unplugged_;
   uint64_t last_id_ = 0;
 };
 

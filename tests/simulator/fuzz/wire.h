@@ -32,6 +32,7 @@ struct EndInfo {
   uint64_t window;       // its address
   uint32_t keys[kKeys];  // to it, by Key
   ibv_qp_cap granted;
+  uint32_t shared_number;  // of XRC: its shared receive queue's
 };
 
 struct Command {
