@@ -54,6 +54,16 @@ class Probe {
   std::unique_ptr<Channel> channel_;
 };
 
+// "Thunderbolt 1, Up to 80 Gb/s, to Mac mini"; of a Mac alone.
+std::string port_text(const json& port) {
+  if (port.empty()) return "";
+  std::string peer = port.value("peer_name", "");
+  return fmt::format("  Thunderbolt {}, {}, {}", port.value("receptacle", ""),
+                     port.value("speed", ""), peer.empty() ? "nothing plugged in" : "to " + peer);
+}
+
+bool knows_peer(const json& port) { return !port.value("peer_domain", "").empty(); }
+
 // Whether a message gets from one device to the other.
 bool joined(Probe& from, const std::string& device, Probe& to, const std::string& other) {
   json mine = from.ask({{"do", "offer"}, {"device", device}});
@@ -80,12 +90,14 @@ Discovery discover(Hosts& hosts) {
     fabric::NodeSpec node{remote.plan().hosts[i].host.ssh, {}};
     for (const json& device : remote.devices(static_cast<int>(i))) {
       bool active = device.value("active", false);
+      std::string port = port_text(remote.thunderbolt(static_cast<int>(i), device["name"]));
       discovery.table += fmt::format(
-          "  {:<20} {:<12} {:<18} {:<6} {}\n", node.name, device["name"].get<std::string>(),
+          "  {:<20} {:<12} {:<18} {:<6} {}{}\n", node.name, device["name"].get<std::string>(),
           device.value("guid", "-"), active ? "active" : "down",
           device.contains("gids")
               ? fmt::format("{}", fmt::join(device["gids"].get<std::vector<std::string>>(), " "))
-              : device.value("error", ""));
+              : device.value("error", ""),
+          port);
       if (active) node.devices.push_back(device["name"]);
     }
     nodes.push_back(std::move(node));
@@ -93,6 +105,12 @@ Discovery discover(Hosts& hosts) {
   }
   discovery.cluster = match_cables(
       nodes, [&](size_t a, const std::string& device, size_t b, const std::string& other) {
+        // Where both are Macs they know the ends of their cables; otherwise a message tells.
+        json here = remote.thunderbolt(static_cast<int>(a), device);
+        json there = remote.thunderbolt(static_cast<int>(b), other);
+        if (knows_peer(here) && knows_peer(there)) {
+          return here["peer_domain"] == there["domain"] && there["peer_domain"] == here["domain"];
+        }
         return joined(*probes[a], device, *probes[b], other);
       });
   return discovery;

@@ -150,6 +150,14 @@ std::unique_ptr<Channel> RemoteHosts::open_probe(int host, std::unique_ptr<Proce
   return hosts_[index].ssh->open(command, process, place_.file(fmt::format("probe.{}", host)));
 }
 
+json RemoteHosts::thunderbolt(int host, const std::string& device) const {
+  const json& found = hosts_[static_cast<size_t>(host)].found;
+  for (const json& port : found.value("thunderbolt", json::array())) {
+    if (port["device"] == device) return port;
+  }
+  return json::object();
+}
+
 void RemoteHosts::inspect(size_t host) {
   Entry& entry = hosts_[host];
   try {
@@ -210,8 +218,15 @@ std::string RemoteHosts::trouble(size_t host) const {
     }
     if (device.contains("error")) return name + " " + device["error"].get<std::string>();
     if (!device.value("active", false)) {
-      return fmt::format("the port of {} is down; check its cable, and that the interface is up",
-                         name);
+      json port = thunderbolt(static_cast<int>(host), name);
+      std::string where = port.empty()
+                              ? ""
+                              : fmt::format(" (Thunderbolt {}, {})", port.value("receptacle", ""),
+                                            port.value("peer_domain", "").empty()
+                                                ? "where nothing is plugged in"
+                                                : "to " + port.value("peer_name", ""));
+      return fmt::format("the port of {}{} is down; check its cable, and that the interface is up",
+                         name, where);
     }
     if (device["gids"].empty()) {
       return fmt::format("{} has no GID; give its interface an address", name);

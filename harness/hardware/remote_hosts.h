@@ -35,6 +35,8 @@ class RemoteHosts {
   const nlohmann::json& devices(int host) const {
     return hosts_[static_cast<size_t>(host)].found["devices"];
   }
+  // What a Mac says of its Thunderbolt port with this device; an empty object: nothing.
+  nlohmann::json thunderbolt(int host, const std::string& device) const;
   // Starts railyard-host --probe there, over ssh; it ends with its channel.
   std::unique_ptr<Channel> open_probe(int host, std::unique_ptr<Process>& process);
 

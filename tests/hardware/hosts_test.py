@@ -174,6 +174,57 @@ def discovered_switch(_, yard):
     check(json.loads(result.stdout)["switches"] == ["switch"], "the switch was not found", result)
 
 
+def like_macs(machines, peers, bridged=""):
+    """Gives the hosts the commands of Macs; `peers`: what they say is cabled, by (host, interface)."""
+    def program(folder, name, text):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+        os.chmod(f"{folder}/{name}", 0o755)
+
+    def change(plan):
+        for i, host in enumerate(plan["hosts"]):
+            folder = f"{machines.folder}/mac.{i}"
+            os.makedirs(folder, exist_ok=True)
+            host["env"] = {**host["env"], "PATH": f"{folder}:{os.environ['PATH']}"}
+            mine = sorted(interface for where, interface in peers if where == i)
+            program(folder, "networksetup", "\n\n".join(
+                f"Hardware Port: Thunderbolt {k}\nDevice: {interface}" for k, interface in enumerate(mine, 1)))
+            program(folder, "system_profiler", json.dumps({"SPThunderboltDataType": [
+                {"domain_uuid_key": f"{i}-{interface}",
+                 "receptacle_1_tag": {"receptacle_id_key": str(k), "current_speed_key": "Up to 80 Gb/s"},
+                 "_items": [{"_name": "n{}".format(peers[i, interface][0]),
+                             "domain_uuid_key": "{}-{}".format(*peers[i, interface])}]}
+                for k, interface in enumerate(mine, 1)]}))
+            program(folder, "ifconfig", f"bridge0: flags=8863<UP>\n\tmember: {bridged} flags=3<LEARNING>")
+    return change
+
+
+STRAIGHT = {(0, "en6"): (1, "en6"), (1, "en6"): (0, "en6"), (0, "en7"): (1, "en7"), (1, "en7"): (0, "en7")}
+
+
+@case(CROSSED, hosts=2)
+def macs_know_their_cables(machines, yard):
+    """What both say of their cables is believed: here it is not what a message would find."""
+    result = topology(yard, "discover", "--hosts", yard.hostfile(like_macs(machines, STRAIGHT)))
+    expect(result, 0, "2 cables")
+    expect(result, 0, r"n0 +rdma_en7 .*Thunderbolt 2, Up to 80 Gb/s, to n1")
+    straight = {frozenset({"n0/rdma_en6", "n1/rdma_en6"}), frozenset({"n0/rdma_en7", "n1/rdma_en7"})}
+    check(cables_of(result) == straight, "the cables lie otherwise", result)
+
+
+@case(CROSSED, hosts=2)
+def mac_bridged(machines, yard):
+    expect(yard.run(yard.hostfile(like_macs(machines, STRAIGHT, "en7"))), 3,
+            r"hosts/0: n0: the Thunderbolt Bridge owns en7; take it out: sudo ifconfig bridge0 deletem en7")
+
+
+@case(CROSSED, hosts=2)
+def mac_port_down(machines, yard):
+    yard.tell("cable.unplug", "c1")
+    expect(yard.run(yard.hostfile(like_macs(machines, STRAIGHT))), 3,
+            r"hosts/0: n0: the port of rdma_en\d \(Thunderbolt \d, to n1\) is down; check its cable")
+
+
 @case(CROSSED, hosts=2)
 def crossed_rails_found(_, yard):
     def crossed(plan):

@@ -1,14 +1,13 @@
 # Cross-compiles for macOS on Apple silicon from another system, with the clang, the libc++ and the
 # headers that zig carries. Nothing of the host may be found; MAC_PREFIX has what the build needs.
-# ZIG and MAC_PREFIX come from the environment: see tools/check-mac.sh.
+# ZIG_CC, ZIG_CXX and MAC_PREFIX come from the environment: see tools/check-mac.sh.
 set(CMAKE_SYSTEM_NAME Darwin)
 set(CMAKE_SYSTEM_PROCESSOR arm64)
 set(CMAKE_SYSTEM_VERSION 23.0.0)  # macOS 14
 
-set(target aarch64-macos.14.0)
-set(CMAKE_C_COMPILER $ENV{ZIG} cc -target ${target})
-set(CMAKE_CXX_COMPILER $ENV{ZIG} c++ -target ${target})
-set(CMAKE_ASM_COMPILER $ENV{ZIG} cc -target ${target})
+set(CMAKE_C_COMPILER $ENV{ZIG_CC})
+set(CMAKE_CXX_COMPILER $ENV{ZIG_CXX})
+set(CMAKE_ASM_COMPILER $ENV{ZIG_CC})
 # zig turns on traps for undefined behaviour in unoptimised builds; a Mac's clang does not. -g0: the
 # result is looked at, not debugged.
 set(CMAKE_C_FLAGS_INIT "-fno-sanitize=undefined -g0")

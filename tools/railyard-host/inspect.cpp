@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "hardware/mac_ports.h"
 #include "verbs_table.h"
 
 namespace railyard::host {
@@ -51,26 +52,40 @@ json look_at(const VerbsTable& verbs, ibv_device* device) {
   return found;
 }
 
-// On macOS: the interfaces that the Thunderbolt Bridge owns; RDMA needs them for itself.
-json bridged() {
-  json members = json::array();
-#ifdef __APPLE__
-  FILE* pipe = popen("/sbin/ifconfig bridge0 2>/dev/null", "r");
-  if (!pipe) return members;
-  std::array<char, 256> line;
-  while (fgets(line.data(), line.size(), pipe)) {
-    char name[64];
-    if (sscanf(line.data(), " member: %63s", name) == 1) members.push_back(name);
-  }
+std::string output_of(const char* command) {
+  std::string output;
+  FILE* pipe = popen(command, "r");
+  if (!pipe) return output;
+  std::array<char, 4096> part;
+  while (size_t bytes = fread(part.data(), 1, part.size(), pipe)) output.append(part.data(), bytes);
   pclose(pipe);
-#endif
-  return members;
+  return output;
+}
+
+// Of a Mac, which has these commands: its Thunderbolt ports, and the interfaces that the
+// Thunderbolt Bridge owns; RDMA needs them for itself.
+void ask_mac(json& found) {
+  found["thunderbolt"] = found["bridged"] = json::array();
+  if (output_of("command -v system_profiler").empty()) return;
+  auto interfaces =
+      harness::hardware_ports(output_of("networksetup -listallhardwareports 2>/dev/null"));
+  std::string profile = output_of("system_profiler SPThunderboltDataType -json 2>/dev/null");
+  for (const harness::ThunderboltPort& port : harness::thunderbolt_ports(profile, interfaces)) {
+    found["thunderbolt"].push_back({{"device", "rdma_" + port.interface},
+                                    {"receptacle", port.receptacle},
+                                    {"speed", port.speed},
+                                    {"domain", port.domain},
+                                    {"peer_domain", port.peer_domain},
+                                    {"peer_name", port.peer_name}});
+  }
+  found["bridged"] = harness::bridge_members(output_of("ifconfig bridge0 2>/dev/null"));
 }
 
 }  // namespace
 
 int inspect() {
-  json found = {{"devices", json::array()}, {"bridged", bridged()}};
+  json found = {{"devices", json::array()}};
+  ask_mac(found);
   std::string error;
   VerbsTable verbs = load_verbs(error);
   if (!error.empty()) {
