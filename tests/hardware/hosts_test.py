@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import slurm
 from machines import Machines, why_not
 from yard import Yard
 
@@ -440,10 +441,28 @@ def mpirun(machines, yard):
     nobody_left(machines)
 
 
+def agents(machines):
+    return {name: text for name in machines.names for text in machines.processes(name).values()
+            if "railyard-host" in text}
+
+
 @case(MESH)
-def launcher_missing(_, yard):
-    if shutil.which("srun"):
-        raise Skipped("srun is installed")
+def srun(machines, yard):
+    if reason := slurm.why_not():
+        raise Skipped(reason)
+    with slurm.Slurm(machines) as cluster:
+        yard.environment_here = {"SLURM_CONF": cluster.file}
+        result = yard.run(yard.hostfile(), "--launcher", "srun")
+        expect(result, 0, "1 passed, 0 failed")
+        check(result.stdout.count("exit 0, mesh") == 4, "four ranks end well", result)
+        check(not agents(machines), f"agents are left: {agents(machines)}")
+
+
+@case(MESH)
+def launcher_missing(machines, yard):
+    empty = f"{machines.folder}/path"
+    os.makedirs(empty)
+    yard.environment_here = {"PATH": empty}
     expect(yard.run(yard.hostfile(), "--launcher", "srun"), 3, "there is no srun here")
 
 
