@@ -26,9 +26,6 @@ Error named(const std::string& operation, const Error& error) {
   return {error.code(), fmt::format("{}: {}", operation, error.what()), fields};
 }
 
-// More rails to one peer are not used.
-constexpr int kMostRails = 4;
-
 const std::byte* in(const void* data) { return static_cast<const std::byte*>(data); }
 std::byte* out(void* data) { return static_cast<std::byte*>(data); }
 

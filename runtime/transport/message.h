@@ -57,10 +57,13 @@ struct alignas(64) MessageHeader {
   uint32_t payload_bytes = 0;
   // The sender's streams to this peer so far; in a control message: those from it.
   uint32_t stream = 0;
-  uint32_t message = 0;  // place in the stream
+  uint32_t message = 0;  // place in the stream; in a control message: the first one newly granted
   OperationTag tag;
   uint32_t credits = 0;  // small messages of the receiver's that this sender has made room for
   uint32_t grants = 0;  // large messages of the receiver's that this sender has posted receives for
+  // Which ones the latest of these are: `message`, and how much further each next one is.
+  static constexpr uint32_t kMostNews = 16;
+  uint8_t steps[kMostNews] = {};
 };
 static_assert(sizeof(MessageHeader) == 64, "payloads begin on a cache line");
 

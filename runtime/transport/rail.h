@@ -27,6 +27,9 @@ class Rail {
     int index = 0;  // among the rails to this peer
   };
 
+  // No message.
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
   explicit Rail(Place place) : place_(place) {}
   virtual ~Rail() = default;
   Rail(const Rail&) = delete;
@@ -43,7 +46,6 @@ class Rail {
   virtual bool send(const MessageHeader& header, const std::byte* payload, bool large) = 0;
   // The number of the first large message whose payload is still being read where it lies; kNone if
   // there is no such message.
-  static constexpr uint32_t kNone = ~uint32_t{0};
   uint32_t oldest_in_place() const { return oldest_in_place_; }
   // Tells the peer what will come, for its checks; false when there is no room for it now.
   virtual bool announce(const MessageHeader& header) = 0;
@@ -51,10 +53,18 @@ class Rail {
   const std::optional<MessageHeader>& peer_expects() const { return peer_expects_; }
   const std::optional<MessageHeader>& peer_announces() const { return peer_announces_; }
 
-  // Large messages need a receive of their size; whether one can be posted now.
+  // Large messages need a receive of their size; whether one can be posted now, and how many at most.
   virtual bool can_grant() const = 0;
-  // Posts it. The payload goes straight to `target`, if the rail can do that.
-  virtual void grant(size_t payload_bytes, std::byte* target) = 0;
+  virtual uint32_t most_grants() const { return 1; }
+  // Posts it for message `message` of the stream. The payload goes straight to `target`, if the rail
+  // can do that.
+  virtual void grant(uint32_t message, size_t payload_bytes, std::byte* target) = 0;
+  // Large messages that are granted and have not come.
+  virtual uint32_t awaited() const { return 0; }
+  // The large message that comes next on this rail, in either direction, by what its receiver has
+  // granted; kNone if nothing is.
+  virtual uint32_t next_to_come() const { return kNone; }
+  virtual uint32_t next_to_go() const { return kNone; }
   // Tells the peer of grants it may be waiting for. `expected` describes the stream they are for.
   // Returns whether it knows of all.
   virtual bool tell_grants(const MessageHeader& expected) = 0;

@@ -8,6 +8,14 @@ namespace railyard {
 
 namespace {
 
+// For errors: where the message that `carrier` finds will travel, or would by turns.
+template <typename Carrier>
+const Rail& expected_rail(const Link& link, const Cursor& cursor, Carrier carrier) {
+  const Rail* rail = nullptr;
+  if (!cursor.done()) rail = (link.*carrier)(cursor.message(), cursor.large());
+  return rail ? *rail : *link.in_turn(cursor.message());
+}
+
 [[noreturn]] void fail_mismatch(const Rail& rail, const OperationTag& here,
                                 const OperationTag& there, const std::string& detail) {
   ErrorFields fields = fields_of(to_string(here), rail.place());
@@ -53,7 +61,8 @@ void OutStream::pump() {
     MessageHeader message = header();
     message.payload_bytes = static_cast<uint32_t>(cursor_.bytes());
     message.message = cursor_.message();
-    if (!link_->rail_of(message.message).send(message, cursor_.data(), cursor_.large())) return;
+    Rail* rail = link_->rail_to_send(message.message, cursor_.large());
+    if (!rail || !rail->send(message, cursor_.data(), cursor_.large())) return;
     cursor_.advance();
   }
 }
@@ -64,6 +73,10 @@ uint32_t OutStream::left() const {
     left = std::min(left, rail->oldest_in_place());
   }
   return left;
+}
+
+const Rail& OutStream::rail() const {
+  return expected_rail(*link_, cursor_, &Link::rail_to_send);
 }
 
 InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments)
@@ -79,9 +92,9 @@ InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments
 void InStream::grant() {
   while (!ahead_.done()) {
     if (ahead_.large()) {
-      Rail& rail = link_->rail_of(ahead_.message());
-      if (!rail.can_grant()) break;
-      rail.grant(ahead_.bytes(), ahead_.data());
+      Rail* rail = link_->striping.choose(link_->rails);
+      if (!rail) break;
+      rail->grant(ahead_.message(), ahead_.bytes(), ahead_.data());
     }
     ahead_.advance();
   }
@@ -116,13 +129,20 @@ void InStream::check_announcement() const {
   };
   if (const auto& other = link_->rails.front()->peer_announces()) check_tag(*other);
   if (!cursor_.large()) return;
-  if (Arrival other = rail().front(false); other && other.header) check_tag(*other.header);
+  Arrival other = link_->in_turn(cursor_.message())->front(false);
+  if (other && other.header) check_tag(*other.header);
+}
+
+const Rail& InStream::rail() const {
+  return expected_rail(*link_, cursor_, &Link::rail_to_receive);
 }
 
 const std::byte* InStream::front() {
   if (done()) return nullptr;
-  Arrival arrival = rail().front(cursor_.large());
+  Rail* rail = link_->rail_to_receive(cursor_.message(), cursor_.large());
+  Arrival arrival = rail ? rail->front(cursor_.large()) : Arrival{};
   if (!arrival) {
+    if (rail && cursor_.large()) link_->striping.note_wait(link_->rails, *rail, cursor_.message());
     check_announcement();
     return nullptr;
   }
@@ -131,7 +151,7 @@ const std::byte* InStream::front() {
 }
 
 void InStream::pop() {
-  link_->rail_of(cursor_.message()).pop(cursor_.large());
+  link_->rail_to_receive(cursor_.message(), cursor_.large())->pop(cursor_.large());
   cursor_.advance();
 }
 

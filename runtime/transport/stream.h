@@ -77,7 +77,7 @@ class OutStream {
   bool begun() const { return cursor_.message() > 0; }
   bool done() const { return cursor_.done() && left() == cursor_.message(); }
   // The rail of the next message.
-  const Rail& rail() const { return link_->rail_of(cursor_.message()); }
+  const Rail& rail() const;
 
  private:
   MessageHeader header() const;
@@ -112,7 +112,7 @@ class InStream {
   uint32_t taken() const { return cursor_.message(); }
   bool done() const { return cursor_.done(); }
   // The rail of the next message.
-  const Rail& rail() const { return link_->rail_of(cursor_.message()); }
+  const Rail& rail() const;
 
  private:
   void grant();

@@ -22,7 +22,7 @@ class TcpRail final : public Rail {
   // Nothing waits for a grant, and every message has its header.
   bool announce(const MessageHeader&) override { return true; }
   bool can_grant() const override { return true; }
-  void grant(size_t, std::byte*) override {}
+  void grant(uint32_t, size_t, std::byte*) override {}
   bool tell_grants(const MessageHeader&) override { return true; }
   Arrival front(bool large) const override;
   void pop(bool large) override;

@@ -134,7 +134,7 @@ void VerbsRail::send_small(const MessageHeader& header, const std::byte* payload
 
 // Grants are for the stream that the peer has named with them.
 bool VerbsRail::send_large(const MessageHeader& header, const std::byte* payload) {
-  if (large_granted_ == large_sent_ || large_sends_.size() == large_slots_) return false;
+  if (large_grants_.empty() || large_sends_.size() == large_slots_) return false;
   if (!peer_expects_ || peer_expects_->stream != header.stream) return false;
   size_t bytes = header.payload_bytes;
   auto lent_key = lent_.key(payload, bytes);
@@ -146,6 +146,7 @@ bool VerbsRail::send_large(const MessageHeader& header, const std::byte* payload
   large_->post_send(id(Slot::large_send), payload, bytes, lent_key.value_or(key_), true);
   large_sends_.push({header.message, lent_key.has_value()});
   find_oldest_in_place();
+  large_grants_.pop();
   ++large_sent_;
   return true;
 }
@@ -169,13 +170,13 @@ void VerbsRail::flush_sends() {
   if (small_unsignaled_ > 0) send_control({}, true);
 }
 
-void VerbsRail::grant(size_t payload_bytes, std::byte* target) {
+void VerbsRail::grant(uint32_t message, size_t payload_bytes, std::byte* target) {
   std::optional<uint32_t> lent_key;
   if (target) lent_key = lent_.key(target, payload_bytes);
   if (!lent_key) target = large_receive_slot(large_posted_);
   large_->add_receive(id(Slot::large_receive), target, payload_bytes, lent_key.value_or(key_));
   large_->post_receives();
-  large_receives_.push(target);
+  large_receives_.push({message, target});
   ++large_posted_;
 }
 
@@ -186,16 +187,37 @@ bool VerbsRail::tell_grants(const MessageHeader& expected) {
   uint32_t in_hand = grants_told_ - large_arrived_;
   if (in_hand > large_slots_ / 2) return false;
   MessageHeader news = expected;
-  news.grants = large_posted_;
+  uint32_t told = 0;
+  for (uint32_t previous = 0; told < std::min<uint32_t>(untold, MessageHeader::kMostNews); ++told) {
+    uint32_t message = large_receives_[grants_told_ + told - large_read_].message;
+    if (told == 0) {
+      news.message = message;
+    } else if (message - previous > kFarthestStep) {
+      break;  // the next control message begins with it
+    } else {
+      news.steps[told] = static_cast<uint8_t>(message - previous);
+    }
+    previous = message;
+  }
+  news.grants = grants_told_ + told;
   if (!send_control(news)) return false;
-  grants_told_ = large_posted_;
-  return true;
+  grants_told_ = news.grants;
+  return told == untold;
+}
+
+void VerbsRail::take_grants(const MessageHeader& news) {
+  uint32_t count = news.grants - large_granted_, message = news.message;
+  for (uint32_t i = 0; i < std::min<uint32_t>(count, MessageHeader::kMostNews); ++i) {
+    message += news.steps[i];
+    large_grants_.push(message);
+  }
+  large_granted_ = news.grants;
 }
 
 Arrival VerbsRail::front(bool large) const {
   if (large) {
     if (large_arrived_ == large_read_) return {};
-    return {nullptr, large_receives_.front()};
+    return {nullptr, large_receives_.front().target};
   }
   if (small_arrived_.empty()) return {};
   std::byte* slot = small_receive_slot(small_arrived_.front());
@@ -248,7 +270,7 @@ void VerbsRail::complete_small_receive() {
     peer_announces_ = header;
   } else if (header.tag.kind != OperationKind::none) {
     peer_expects_ = header;
-    large_granted_ = header.grants;
+    take_grants(header);
   }
   release_small(slot);
 }

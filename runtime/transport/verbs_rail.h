@@ -47,7 +47,15 @@ class VerbsRail final : public Rail {
   bool announce(const MessageHeader& header) override;
 
   bool can_grant() const override { return large_posted_ - large_read_ < large_slots_; }
-  void grant(size_t payload_bytes, std::byte* target) override;
+  uint32_t most_grants() const override { return large_slots_; }
+  void grant(uint32_t message, size_t payload_bytes, std::byte* target) override;
+  uint32_t awaited() const override { return large_posted_ - large_arrived_; }
+  uint32_t next_to_come() const override {
+    return large_receives_.empty() ? kNone : large_receives_.front().message;
+  }
+  uint32_t next_to_go() const override {
+    return large_grants_.empty() ? kNone : large_grants_.front();
+  }
   Arrival front(bool large) const override;
   void pop(bool large) override;
   bool tell_grants(const MessageHeader& expected) override;
@@ -71,9 +79,16 @@ class VerbsRail final : public Rail {
   // Of small messages, where the device takes so much: every adapter of mlx5 does.
   static constexpr uint32_t kInlineBytes = 320;
 
+  // Between messages that one control message grants.
+  static constexpr uint32_t kFarthestStep = 255;
+
   struct LargeSend {
     uint32_t message = 0;
     bool in_place = false;
+  };
+  struct LargeReceive {
+    uint32_t message = 0;
+    std::byte* target = nullptr;
   };
 
   uint64_t id(Slot slot, uint32_t sends = 1) const {
@@ -98,6 +113,7 @@ class VerbsRail final : public Rail {
   void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
   bool send_large(const MessageHeader& header, const std::byte* payload);
   void complete_small_receive();
+  void take_grants(const MessageHeader& news);
   void find_oldest_in_place();
   void read_header(const MessageHeader& header);
 
@@ -116,12 +132,13 @@ class VerbsRail final : public Rail {
   uint32_t small_sent_ = 0, small_sends_ = 0;  // posted; posted and not known to be complete
   uint32_t small_unsignaled_ = 0;              // since the last one with a completion
   uint32_t large_granted_ = 0, large_sent_ = 0;
+  RingQueue<uint32_t> large_grants_{MessageHeader::kMostNews};  // messages that are to go next
   RingQueue<LargeSend> large_sends_;  // posted and not complete
 
   // Receiving: slots that are free, in the order of their receives, and of the messages in them.
   RingQueue<uint32_t> small_free_, small_posted_, small_arrived_;
   uint32_t small_released_ = 0, credits_told_ = 0;
-  RingQueue<std::byte*> large_receives_;  // where the messages that are granted and not read go
+  RingQueue<LargeReceive> large_receives_;  // granted and not read
   uint32_t large_posted_ = 0, large_arrived_ = 0, large_read_ = 0, grants_told_ = 0;
 };
 

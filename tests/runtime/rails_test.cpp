@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "yard.h"
 
 namespace railyard::test {
@@ -48,7 +50,7 @@ TEST_P(Rails, Mlx3225RingOfTwoUsesEachWireOnce) {
                                       "operations:int32:40000", "barrier:20"}));
 }
 
-// The slowest rail sets the pace; what is striped over all arrives whole.
+// What is striped over rails of any speed arrives whole.
 TEST_P(Rails, OfDifferentSpeed) {
   Yard yard("apple-thunderbolt5", 2, GetParam());
   for (int cable = 0; cable < GetParam(); ++cable) {
@@ -59,6 +61,27 @@ TEST_P(Rails, OfDifferentSpeed) {
   }
   expect_ok(yard.backend("ring").run(
       {"all_sum:float32:700000:2", "move:0:1:3000000", "move:1:0:5000:20", "barrier"}));
+}
+
+// A rail that is four times slower carries few messages, and the fast one does not wait for it.
+TEST(RailsOfDifferentSpeed, TheSlowOneCarriesFew) {
+  for (int slow : {0, 1}) {
+    Yard yard("apple-thunderbolt5", 2, 2);
+    // So slow that it matters little when the ranks get a processor.
+    for (int cable : {0, 1}) {
+      fabric::LinkModel link;
+      link.bandwidth_bytes_per_s = cable == slow ? 5e6 : 20e6;
+      yard.fabric().shape(cable, -1, link);
+    }
+    expect_ok(yard.backend("ring").run({"move:0:1:8388608"}));
+    auto cables = yard.fabric().snapshot().cables;
+    auto carried = [&](int cable) {
+      const auto& links = cables[static_cast<size_t>(cable)].links;
+      return std::max(links[0].messages, links[1].messages);
+    };
+    // By turns each would carry as many; by speed it is four to one.
+    EXPECT_GT(carried(1 - slow), 2 * carried(slow)) << "cable " << slow << " is slow";
+  }
 }
 
 // exo#2160: what pairs the rails is their order in the matrix, and no order of names.
