@@ -156,12 +156,15 @@ Attachment::Round Attachment::attend() {
   return round;
 }
 
+void Attachment::wake_helper() { platform::ring_bell(record_->doorbell); }
+
 void Attachment::help() {
   uint64_t awake = segment_.ticks_in_ns(kAwakeNs), turn = segment_.ticks_in_ns(kTurnNs);
   uint64_t last_work = 0;
   for (;;) {
     uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
     if (attend().worked) last_work = platform::ticks();
+    hot_memory_.merge();
     date_progress();
     uint64_t now = platform::ticks();
     if (now - last_work < awake) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "device/hot_memory.h"
 #include "fabric/segment.h"
 #include "fabric/verb.h"
 
@@ -38,6 +39,11 @@ class Attachment {
   // The open devices, for the helper. remove() returns when the helper is not inside the context.
   void add(Context* context);
   void remove(Context* context);
+
+  // A peer is about to copy these bytes from or to where they lie.
+  void note_cross_copy(const void* data, uint64_t bytes) {
+    if (hot_memory_.note(data, bytes)) [[unlikely]] wake_helper();
+  }
 
   // Something happened that the program can see. Threads may race here: a lost count does no harm,
   // as watchers look for change.
@@ -80,6 +86,7 @@ class Attachment {
   Attachment(Segment segment, uint32_t node) : segment_(std::move(segment)), node_(node) {}
   static Attachment* attach();
   void help();
+  void wake_helper();
   // Lets every context do what is due; whether anything was, and how long to sleep if not.
   struct Round {
     bool worked = false;
@@ -95,6 +102,7 @@ class Attachment {
   layout::Process* record_ = nullptr;
   mutable std::atomic<uint64_t> dated_progress_{0};
   std::vector<Context*> contexts_;
+  HotMemory hot_memory_;
 };
 
 // Marks this thread as waiting inside a verb, for those who look on.

@@ -30,6 +30,12 @@ ibv_wc_status QueuePair::collect(const ibv_send_wr& request, Pieces& pieces) con
   return IBV_WC_SUCCESS;
 }
 
+// Whether the peer is to copy the payload from or to its place: a long one, and one that the staging
+// ring has no room for now, as blocks of the segment are slow to get and many.
+bool QueuePair::stays_in_place(const Send& send) const {
+  return (send.bytes > Staging::kLargest || !staging_.has_room(send.bytes)) && peer_copies();
+}
+
 // Finds room in the segment for the payload: in the staging ring, or in a block of its own.
 bool QueuePair::stage(Send& send) {
   send.carriage = layout::Carriage::staged;
@@ -41,6 +47,16 @@ bool QueuePair::stage(Send& send) {
   send.staged_at = segment().allocate(send.bytes, process);
   send.block_bytes = send.staged_at != 0 ? send.bytes : 0;
   return send.staged_at != 0;
+}
+
+// The peer copies the payload, or the answer, from or to its place.
+void QueuePair::leave_in_place(Send& send, layout::Slot& slot, const Pieces& pieces) {
+  send.carriage = layout::Carriage::gather;
+  slot.pieces = static_cast<uint8_t>(pieces.count());
+  pieces.list_in(slot.body);
+  for (size_t i = 0; i < pieces.count(); ++i) {
+    owner_.attachment().note_cross_copy(pieces.data()[i].iov_base, pieces.data()[i].iov_len);
+  }
 }
 
 // Chooses how the payload travels and puts it, or the way to it, into the slot.
@@ -59,10 +75,9 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
     pieces.gather_to(reinterpret_cast<std::byte*>(&slot) + at);
     return IBV_WC_SUCCESS;
   }
-  if (send.bytes > Staging::kLargest && peer_copies()) {
-    send.carriage = layout::Carriage::gather;
-    slot.pieces = static_cast<uint8_t>(pieces.count());
-    pieces.list_in(slot.body);
+  // Inline data are in memory that is the program's again at once.
+  if (!(request.send_flags & IBV_SEND_INLINE) && stays_in_place(send)) {
+    leave_in_place(send, slot, pieces);
     return IBV_WC_SUCCESS;
   }
   if (!stage(send)) return IBV_WC_LOC_QP_OP_ERR;
@@ -76,10 +91,8 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
 ibv_wc_status QueuePair::load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
                                      const Pieces& pieces) {
   keep_pieces(request, send);
-  if (send.bytes > Staging::kLargest && peer_copies()) {
-    send.carriage = layout::Carriage::gather;
-    slot.pieces = static_cast<uint8_t>(pieces.count());
-    pieces.list_in(slot.body);
+  if (request.opcode == IBV_WR_RDMA_READ && stays_in_place(send)) {
+    leave_in_place(send, slot, pieces);
     return IBV_WC_SUCCESS;
   }
   if (!stage(send)) return IBV_WC_LOC_QP_OP_ERR;

@@ -168,6 +168,8 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
                             const Pieces& pieces);
   bool stage(Send& send);
+  bool stays_in_place(const Send& send) const;
+  void leave_in_place(Send& send, layout::Slot& slot, const Pieces& pieces);
   // While memory is watched: what a request's memory holds; whether it still does.
   void remember(const ibv_send_wr& request, Send& send);
   bool changed(const Send& send) const;

@@ -1,0 +1,49 @@
+#include "device/hot_memory.h"
+
+#include <algorithm>
+
+#include "platform/large_pages.h"
+
+namespace railyard::sim {
+
+HotMemory::HotMemory() : block_bytes_(platform::large_page_bytes()) {}
+
+bool HotMemory::note(const void* data, uint64_t bytes) {
+  if (block_bytes_ == 0) return false;
+  auto begin = reinterpret_cast<uintptr_t>(data), end = begin + bytes;
+  bool found = false;
+  for (uintptr_t at = begin / block_bytes_ * block_bytes_; at < end; at += block_bytes_) {
+    Block& block = blocks_[at / block_bytes_ % kBlocks];
+    if (block.address.load(std::memory_order_relaxed) != at) {
+      block.address.store(at, std::memory_order_relaxed);
+      block.bytes_left.store(kWorthIt * static_cast<int64_t>(block_bytes_),
+                             std::memory_order_relaxed);
+    }
+    uint64_t copied = std::min(end, at + block_bytes_) - std::max(begin, at);
+    int64_t left = block.bytes_left.load(std::memory_order_relaxed) - static_cast<int64_t>(copied);
+    if (left <= 0) {
+      want(at);
+      found = true;
+      left = kAgain * static_cast<int64_t>(block_bytes_);
+    }
+    block.bytes_left.store(left, std::memory_order_relaxed);
+  }
+  return found;
+}
+
+void HotMemory::want(uintptr_t block) {
+  for (auto& place : wanted_) {
+    uintptr_t none = 0;
+    if (place.compare_exchange_strong(none, block, std::memory_order_release)) return;
+  }
+}
+
+void HotMemory::merge() {
+  for (auto& place : wanted_) {
+    if (uintptr_t block = place.exchange(0, std::memory_order_acquire)) {
+      platform::merge_pages(reinterpret_cast<void*>(block));
+    }
+  }
+}
+
+}  // namespace railyard::sim
