@@ -35,13 +35,14 @@ QueuePairAddress unpack_pair(WireReader& reader) {
 
 }  // namespace
 
-SlotPlan SlotPlan::for_rails(int rails, size_t max_message_bytes) {
+SlotPlan SlotPlan::for_rails(int rails, size_t peers, size_t max_message_bytes) {
   auto count = static_cast<size_t>(std::max(rails, 1));
   SlotPlan plan;
   size_t small = (size_t{2} << 20) / count / (2 * kSmallBytes);
   plan.small_slots = static_cast<uint32_t>(std::clamp<size_t>(std::bit_floor(small), 8, 32));
-  plan.large_slots = count > 16 ? 2 : 4;
-  size_t large = (size_t{3} << 20) / count / (2 * plan.large_slots);
+  // Where many peers send at once, a few long messages of each are faster than many short ones.
+  plan.large_slots = peers > 2 ? 2 : 4;
+  size_t large = (size_t{4} << 20) / count / (2 * plan.large_slots);
   plan.large_bytes = std::clamp<size_t>(std::bit_floor(large), 16 << 10, 256 << 10);
   if (max_message_bytes < plan.large_bytes) {
     plan.large_bytes = std::bit_floor(std::max<size_t>(max_message_bytes, 1));

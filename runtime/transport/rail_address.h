@@ -18,7 +18,7 @@ struct SlotPlan {
 
   size_t bytes() const { return 2 * (small_slots * kSmallBytes + large_slots * large_bytes); }
   // Fits a process's rails into a few MiB, whatever their number.
-  static SlotPlan for_rails(int rails, size_t max_message_bytes);
+  static SlotPlan for_rails(int rails, size_t peers, size_t max_message_bytes);
 };
 
 // What a rail tells the other end before they connect.

@@ -73,7 +73,7 @@ TEST(RailsOfDifferentSpeed, TheSlowOneCarriesFew) {
       link.bandwidth_bytes_per_s = cable == slow ? 5e6 : 20e6;
       yard.fabric().shape(cable, -1, link);
     }
-    expect_ok(yard.backend("ring").run({"move:0:1:8388608"}));
+    expect_ok(yard.backend("ring").run({"move:0:1:16777216"}));
     auto cables = yard.fabric().snapshot().cables;
     auto carried = [&](int cable) {
       const auto& links = cables[static_cast<size_t>(cable)].links;
