@@ -53,14 +53,15 @@ class Mesh : public Collectives {
       return engine_.run(operation);
     }
     lend(engine_, call.input, call.bytes);
-    if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
     lend(engine_, call.output, call.bytes);
+    if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
     TwoPhases operation(engine_, rank_, size_, call);
     engine_.run(operation);
   }
 
   void sum_scatter(const Call& call) override {
     lend(engine_, call.input, call.bytes * static_cast<size_t>(size_));
+    lend(engine_, call.output, call.bytes);
     one_phase(call);
   }
 

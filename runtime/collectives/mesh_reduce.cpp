@@ -9,6 +9,10 @@ bool Rows::row_is_here() {
   return true;
 }
 
+std::byte* Rows::first_place(std::byte* output) const {
+  return ins_.size() == 0 ? output : nullptr;
+}
+
 bool Rows::row_has_left(uint32_t message) const {
   for (const OutStream& out : outs_) {
     if (out.left() <= message) return false;
@@ -45,7 +49,7 @@ OnePhase::OnePhase(Engine& engine, int rank, int size, const Call& call)
   OperationTag tag = call.tag();
   for_each_peer([&](int peer, Link& link) {
     outs_.add(link, tag, segments({outgoing(share(peer), call.bytes)}));
-    ins_.add(link, tag, segments({{nullptr, call.bytes}}));
+    ins_.add(link, tag, segments({{overwrites_ ? nullptr : first_place(call.output), call.bytes}}));
   });
 }
 
@@ -75,8 +79,11 @@ TwoPhases::TwoPhases(Engine& engine, int rank, int size, const Call& call)
                         outgoing(call.output + mine_.offset, mine_.bytes)}),
               ready);
     // The finished part may lie in its place at once: the peer has got this rank's share of it.
-    ins_.add(link, tag,
-             segments({{nullptr, mine_.bytes}, {call.output + theirs.offset, theirs.bytes}}));
+    ins_.add(
+        link, tag,
+        segments({{call.output == call.input ? nullptr : first_place(call.output + mine_.offset),
+                   mine_.bytes},
+                  {call.output + theirs.offset, theirs.bytes}}));
   });
 }
 

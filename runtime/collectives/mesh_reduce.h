@@ -13,6 +13,9 @@ class Rows : public Exchange {
 
   // Whether the next message of every peer is here.
   bool row_is_here();
+  // Where what comes from the peer that is added next may lie before it is combined: of the first
+  // one where the result goes, which is then in the cache when it is written.
+  std::byte* first_place(std::byte* output) const;
   // Whether this message has left for every peer.
   bool row_has_left(uint32_t message) const;
   // out = `own` and every peer's next message, which it takes, combined.
