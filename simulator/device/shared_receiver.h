@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "device/context.h"
 #include "device/queue_pair.h"
 
@@ -13,19 +11,19 @@ class QueuePair::Turn {
  public:
   explicit Turn(QueuePair& pair) : pair_(pair) {
     if (!pair.shared_receiver() || pair.turns_++ != 0) return;
-    lock_.emplace(pair.segment(), pair.record_.lock, pair.owner_.attachment().process());
+    fabric::RobustLock::take(pair.segment(), pair.record_.lock, pair.owner_.attachment().process());
     pair.refresh();
   }
   ~Turn() {
     if (!pair_.shared_receiver() || --pair_.turns_ != 0) return;
     pair_.shared_ = nullptr;  // it may be gone by the next
+    fabric::RobustLock::give_back(pair_.record_.lock);
   }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
  private:
   QueuePair& pair_;
-  std::optional<fabric::RobustLock> lock_;
 };
 
 }  // namespace railyard::sim

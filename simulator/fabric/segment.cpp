@@ -359,14 +359,13 @@ Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resourc
   return limit;
 }
 
-RobustLock::RobustLock(const Segment& segment, Shared<uint32_t>& word, uint32_t process)
-    : word_(word) {
+void RobustLock::take(const Segment& segment, Shared<uint32_t>& word, uint32_t process) {
   uint32_t holder = 0;
   for (uint32_t tries = 1;
-       !word_.compare_exchange_weak(holder, process + 1, std::memory_order_acquire); ++tries) {
+       !word.compare_exchange_weak(holder, process + 1, std::memory_order_acquire); ++tries) {
     if (holder != 0 && tries % 1024 == 0 && !segment.alive(holder - 1)) {
       // Its holder died: take it over, unless another already has.
-      if (word_.compare_exchange_strong(holder, process + 1, std::memory_order_acquire)) return;
+      if (word.compare_exchange_strong(holder, process + 1, std::memory_order_acquire)) return;
     }
     holder = 0;
     sched_yield();

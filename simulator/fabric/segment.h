@@ -138,10 +138,18 @@ Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resourc
 // every moment (it orders checks with the claims that follow from them, nothing else).
 class RobustLock {
  public:
-  RobustLock(const Segment& segment, layout::Shared<uint32_t>& word, uint32_t process);
-  ~RobustLock() { word_.store(0, std::memory_order_release); }
+  RobustLock(const Segment& segment, layout::Shared<uint32_t>& word, uint32_t process)
+      : word_(word) {
+    take(segment, word, process);
+  }
+  ~RobustLock() { give_back(word_); }
   RobustLock(const RobustLock&) = delete;
   RobustLock& operator=(const RobustLock&) = delete;
+
+  static void take(const Segment& segment, layout::Shared<uint32_t>& word, uint32_t process);
+  static void give_back(layout::Shared<uint32_t>& word) {
+    word.store(0, std::memory_order_release);
+  }
 
  private:
   layout::Shared<uint32_t>& word_;

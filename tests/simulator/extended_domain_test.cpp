@@ -577,7 +577,7 @@ TEST_F(ExtendedDomainTest, AMessageForTheDeadIsRefused) {
     meeting().tell(kSecond, inbox.number());
     pause();
   });
-  meeting().wait(kSecond);
+  (void)meeting().hear<uint32_t>(kSecond);
   kill(victim, SIGKILL);
   EXPECT_TRUE(killed(finish(victim)));
   pid_t sending = start(1, [&] {
@@ -640,7 +640,7 @@ TEST_F(ExtendedDomainTest, NothingIsLeftWhereverOneIsKilled) {
       EXPECT_EQ(status, IBV_WC_REM_INV_REQ_ERR);
       meeting().signal(at(6));
     });
-    for (int i : {0, 1, 2}) meeting().wait(at(3 + i));
+    for (int i : {0, 1, 2}) (void)meeting().hear<uint32_t>(at(3 + i));
     usleep(static_cast<useconds_t>(random() % 5'000));
     int victim = static_cast<int>(random() % 3);
     kill(members[victim], SIGKILL);

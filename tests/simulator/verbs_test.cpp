@@ -6,6 +6,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -83,6 +86,9 @@ pid_t VerbsTest::start(int node, const Body& body) {
     running_.push_back(pid);
     return pid;
   }
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves nobody waiting for it
+#endif
   for (const auto& [name, value] : fabric_->environment(node)) {
     setenv(name.c_str(), value.c_str(), 1);
   }
