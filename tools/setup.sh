@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs the packages that are missing: those of packages-debian.txt by apt-get, or those of
 # packages-homebrew.txt by brew. Needs no rights, no network and no time when nothing is missing.
+# Arguments are more lists of Debian's packages.
 set -euo pipefail
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+debian=("$tools/packages-debian.txt" "$@")
 
 say() { printf 'set-up: %s\n' "$*"; }
 fail() {
@@ -32,8 +34,8 @@ as_root() {
   fi
 }
 
-# The lines of a package list, without comments.
-packages() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1"; }
+# The lines of package lists, without comments.
+packages() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$@"; }
 
 apt() { as_root DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"; }
 
@@ -46,7 +48,7 @@ offers_deb() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
 # Prints, for each line of the list that no installed package satisfies, the line.
 missing_debs() {
   local line name
-  packages "$tools/packages-debian.txt" | while read -r line; do
+  packages "${debian[@]}" | while read -r line; do
     for name in ${line//|/ }; do
       if has_deb "$name"; then continue 2; fi
     done

@@ -80,7 +80,7 @@ void Ranks::read_output(Process& process) {
 
 void Ranks::wait_for_line(int rank, const std::string& line) {
   Process& process = processes_[static_cast<size_t>(rank)];
-  auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  auto end = std::chrono::steady_clock::now() + kPatience;
   while (process.printed.find(line + "\n") == std::string::npos) {
     if (std::chrono::steady_clock::now() > end) {
       throw std::runtime_error("rank " + std::to_string(rank) + " never printed '" + line +

@@ -14,6 +14,14 @@ namespace railyard::test {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
+// Longer than anything takes.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::chrono::seconds kPatience{
+    110};  // each access is looked at, and each rank starts slowly
+#else
+inline constexpr std::chrono::seconds kPatience{30};
+#endif
+
 // What a rank left behind.
 struct Outcome {
   int exit_code = -1;                         // -1: ended by a signal
@@ -47,7 +55,7 @@ class Ranks {
   pid_t pid(int rank) const { return processes_[static_cast<size_t>(rank)].pid; }
 
   // Waits for all; one that does not end within `most` is killed and has signal SIGKILL.
-  std::vector<Outcome> wait(std::chrono::milliseconds most = std::chrono::seconds(30));
+  std::vector<Outcome> wait(std::chrono::milliseconds most = kPatience);
 
  private:
   struct Process {
