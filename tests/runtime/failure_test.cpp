@@ -30,7 +30,7 @@ TEST(Failure, KilledRankIsNamedOnAllOthers) {
       EXPECT_EQ(outcome.fields.at("peer"), "2") << outcome.output;
       EXPECT_EQ(outcome.fields.at("operation"), "all_sum");
       EXPECT_THAT(outcome.output, HasSubstr("later group-unusable"));
-      EXPECT_LT(outcome.took, milliseconds(3000)) << "the deadline is 30 s";
+      EXPECT_LT(outcome.took, unhurried(3000)) << "the deadline is 30 s";
     }
   }
 }
@@ -43,7 +43,7 @@ TEST(Failure, KilledCoordinatorIsNamedOnAllOthers) {
     const Outcome& outcome = outcomes[static_cast<size_t>(rank)];
     EXPECT_EQ(outcome.code, "peer-dead") << outcome.output;
     EXPECT_EQ(outcome.fields.at("peer"), "0") << outcome.output;
-    EXPECT_LT(outcome.took, milliseconds(3000));
+    EXPECT_LT(outcome.took, unhurried(3000));
   }
 }
 
@@ -52,13 +52,13 @@ TEST(Failure, KilledRankIsNamedThoughRankZeroIsStopped) {
   for (const char* backend : {"mesh", "ring"}) {
     Yard yard("apple-thunderbolt5", 5);
     yard.backend(backend).start({"barrier", "stop:0", "sleep:2:200", "die:2", kForEver});
-    std::vector<Outcome> outcomes = yard.ranks().wait(milliseconds(6000));
+    std::vector<Outcome> outcomes = yard.ranks().wait(unhurried(6000));
     EXPECT_EQ(outcomes[2].signal, SIGKILL);
     for (int rank : {1, 3, 4}) {
       const Outcome& outcome = outcomes[static_cast<size_t>(rank)];
       EXPECT_EQ(outcome.code, "peer-dead") << rank << ": " << outcome.output;
       EXPECT_EQ(outcome.fields.at("peer"), "2") << outcome.output;
-      EXPECT_LT(outcome.took, milliseconds(5000)) << "the deadline is 30 s";
+      EXPECT_LT(outcome.took, unhurried(5000)) << "the deadline is 30 s";
     }
   }
 }
@@ -76,7 +76,7 @@ TEST(Failure, UnpluggedCableIsNamedSoon) {
       EXPECT_THAT(outcome.fields.at("device"), HasSubstr("rdma_en")) << outcome.output;
       EXPECT_THAT(outcome.output, HasSubstr("the port of rdma_en"));
       EXPECT_EQ(outcome.fields.at("rail"), "0");
-      EXPECT_LT(outcome.took, milliseconds(4000)) << "the deadline is 30 s";
+      EXPECT_LT(outcome.took, unhurried(4000)) << "the deadline is 30 s";
     }
   }
 }
@@ -118,7 +118,7 @@ TEST(Failure, UnpluggedCableOfAReliableConnection) {
 TEST(Failure, StoppedRankEndsAtTheDeadline) {
   Yard yard("apple-thunderbolt5", 3);
   yard.deadline_ms(700).start({"barrier", "stop:1", kForEver});
-  std::vector<Outcome> outcomes = yard.ranks().wait(milliseconds(4000));
+  std::vector<Outcome> outcomes = yard.ranks().wait(unhurried(4000));
   for (int rank : {0, 2}) {
     const Outcome& outcome = outcomes[static_cast<size_t>(rank)];
     EXPECT_EQ(outcome.code, "peer-unreachable") << outcome.output;
@@ -154,7 +154,7 @@ TEST(Failure, AbortEndsTheOperationOnAllRanks) {
   for (const Outcome& outcome : yard.ranks().wait()) {
     EXPECT_EQ(outcome.code, "aborted") << outcome.output;
     EXPECT_THAT(outcome.output, HasSubstr("abort() was called on rank 1"));
-    EXPECT_LT(outcome.took, milliseconds(3000));
+    EXPECT_LT(outcome.took, unhurried(3000));
   }
 }
 
@@ -166,7 +166,7 @@ TEST(Failure, RankThatLeavesEarlyIsNamed) {
   EXPECT_TRUE(outcomes[0].ok()) << outcomes[0].output;
   EXPECT_EQ(outcomes[1].code, "peer-dead") << outcomes[1].output;
   EXPECT_THAT(outcomes[1].output, HasSubstr("left the group"));
-  EXPECT_LT(outcomes[1].took, milliseconds(4000));
+  EXPECT_LT(outcomes[1].took, unhurried(4000));
 }
 
 TEST(Failure, MismatchedCallsNameBothSides) {

@@ -14,13 +14,18 @@ namespace railyard::test {
 
 using Variables = std::vector<std::pair<std::string, std::string>>;
 
-// Longer than anything takes.
+// How much longer than else everything takes under a sanitizer, which looks at each access.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr std::chrono::seconds kPatience{
-    110};  // each access is looked at, and each rank starts slowly
+inline constexpr int kSlowness = 4;
 #else
-inline constexpr std::chrono::seconds kPatience{30};
+inline constexpr int kSlowness = 1;
 #endif
+constexpr std::chrono::milliseconds unhurried(int ms) {
+  return std::chrono::milliseconds(ms) * kSlowness;
+}
+
+// Longer than anything takes.
+inline constexpr std::chrono::milliseconds kPatience = unhurried(30'000);
 
 // What a rank left behind.
 struct Outcome {

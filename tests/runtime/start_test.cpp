@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 TEST(Start, MissingRankIsNamed) {
   Yard yard("apple-thunderbolt5", 4);
-  yard.bootstrap_deadline_ms(600);
+  yard.bootstrap_deadline_ms(static_cast<int>(unhurried(600).count()));
   for (int rank : {0, 1, 2}) yard.start_rank(rank, {"barrier"});
   for (const Outcome& outcome : yard.ranks().wait()) {
     EXPECT_EQ(outcome.code, "deadline-exceeded") << outcome.output;
@@ -79,7 +79,7 @@ TEST(Start, DeviceThatNeverOpensIsNamed) {
     EXPECT_THAT(outcome.code, AnyOf("limit-reached", "deadline-exceeded")) << outcome.output;
     EXPECT_THAT(outcome.output, AnyOf(HasSubstr("rdma_en2: ibv_open_device has not returned"),
                                       HasSubstr("rank 1 did not come to exchange addresses")));
-    EXPECT_LT(outcome.took, milliseconds(5000));
+    EXPECT_LT(outcome.took, unhurried(5000));
   }
 }
 
