@@ -277,8 +277,9 @@ class QueuePair : public ibv_qp_ex {
   // Where it talks to.
   uint32_t topology_epoch_ = 0;
   bool reachable_ = false;
-  uint64_t unreachable_from_ = 0;  // what was posted before still arrives
-  uint64_t peer_life_ = 0;         // that the messages on the ring are for
+  uint64_t unreachable_from_ = 0;        // what was posted before still arrives
+  uint64_t peer_life_ = 0;               // that the messages on the ring are for
+  mutable uint64_t listening_life_ = 0;  // of the peer's, in which it was found to listen to this
 
   // The sender's half. Requests are counted for ever, messages on the ring from each connection's
   // start.

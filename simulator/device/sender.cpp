@@ -81,7 +81,9 @@ void QueuePair::look_at_topology() {
 
 bool QueuePair::peer_listens() const {
   const layout::QueuePair& peer = peer_record();
-  if (peer_dead_ || peer.life.load(std::memory_order_acquire) == 0) return false;
+  uint64_t life = peer.life.load(std::memory_order_acquire);
+  if (peer_dead_ || life == 0) return false;
+  if (life == listening_life_) return true;  // nothing else changes within a life
   if (peer.peer_number.load(std::memory_order_relaxed) != number_) return false;
   if (peer.peer_port.load(std::memory_order_relaxed) != static_cast<int32_t>(record_.port))
     return false;
@@ -90,8 +92,12 @@ bool QueuePair::peer_listens() const {
   if (peer.type != peer_type_of(record_.type)) return false;
   // An unreliable receiver takes the first packet of any message; a reliable one the expected
   // packet.
-  return !reliable() || peer.receive_psn.load(std::memory_order_relaxed) ==
-                            record_.send_psn.load(std::memory_order_relaxed);
+  if (reliable() && peer.receive_psn.load(std::memory_order_relaxed) !=
+                        record_.send_psn.load(std::memory_order_relaxed)) {
+    return false;
+  }
+  listening_life_ = life;
+  return true;
 }
 
 bool QueuePair::path_open() {

@@ -277,6 +277,7 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
     }
   }
   merge(attributes_, wanted, mask);
+  listening_life_ = 0;
   record_.retries.store(attributes_.rnr_retry | uint32_t{attributes_.retry_cnt} << 8 |
                         uint32_t{attributes_.timeout} << 16 |
                         uint32_t{attributes_.min_rnr_timer} << 24);
