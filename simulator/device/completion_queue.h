@@ -69,7 +69,8 @@ class CompletionQueue : public ibv_cq_ex {
 
   // From now on completions carry the time when they were written.
   void keep_times() { ticks_ = std::make_unique_for_overwrite<uint64_t[]>(capacity_); }
-  // Tells the port how many messages of a queue pair, which is about to go, had arrived and were never read.
+  // Tells the port how many messages of a queue pair, which is about to go, had arrived and were
+  // never read.
   void count_unread(uint32_t queue_pair) const;
 
   // Takes out what is of a queue pair that is no more, or begins anew: its program shall not take
@@ -88,7 +89,8 @@ class CompletionQueue : public ibv_cq_ex {
   // Polls since one found something. Threads may poll at once, and none needs to be counted
   // exactly.
   std::atomic<uint32_t> polls_without = 0;
-  uint32_t events_taken = 0;  // by ibv_get_cq_event()
+  std::atomic<bool> wanted_core = false;  // others took it when it was last given away
+  uint32_t events_taken = 0;              // by ibv_get_cq_event()
   Completion current{};
 
  private:

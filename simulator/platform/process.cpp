@@ -1,13 +1,18 @@
 #include "platform/process.h"
 
 #include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
+#endif
+#ifdef RAILYARD_LINUX
+#include <sched.h>
 #endif
 
 namespace railyard::platform {
@@ -67,6 +72,14 @@ bool process_alive(pid_t pid, uint64_t start_time) {
   if (pid <= 0 || (kill(pid, 0) != 0 && errno == ESRCH)) return false;
   Identity now = identify(pid);
   return now.start_time == start_time && !now.zombie;
+}
+
+int usable_processors() {
+#ifdef RAILYARD_LINUX
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
+  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 }  // namespace railyard::platform

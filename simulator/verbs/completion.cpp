@@ -1,6 +1,5 @@
 // Completion queues and channels.
 #include <sched.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include "device/context.h"
 #include "device/gate.h"
 #include "device/queue_pair.h"
+#include "platform/process.h"
 #include "verbs/export.h"
 #include "verbs/operations.h"
 
@@ -20,10 +20,15 @@ namespace {
 // awaited. Where each process can have a core of its own only strangers would take it, and keep it
 // for a whole time slice.
 constexpr uint32_t kPollsPerYield = 64, kPollsPerYieldAlone = 4096;
-static_assert(kPollsPerYieldAlone % kPollsPerYield == 0);
+// Where others took the core the last time: their messages, too, wait for it.
+constexpr uint32_t kPollsPerWantedYield = 8;
+static_assert(kPollsPerYieldAlone % kPollsPerYield == 0 &&
+              kPollsPerYield % kPollsPerWantedYield == 0);
+// A yield that nobody takes is a system call; one that somebody takes lasts two switches at least.
+constexpr double kTakenYieldNs = 1000;
 
 bool crowded(const Segment& segment) {
-  static const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  static const auto cores = static_cast<uint32_t>(platform::usable_processors());
   return segment.header().processes_used.load(std::memory_order_relaxed) > cores;
 }
 
@@ -51,12 +56,15 @@ bool after_empty_poll(CompletionQueue& queue) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t polls = queue.polls_without.load(std::memory_order_relaxed) + 1;
   queue.polls_without.store(polls, std::memory_order_relaxed);
-  if (polls % kPollsPerYield != 0) return false;
-  queue.owner().attachment().date_progress();
-  if (queue.polls_without % kPollsPerYieldAlone != 0 && !crowded(queue.owner().segment())) {
-    return false;
-  }
+  uint32_t patience = queue.wanted_core ? kPollsPerWantedYield : kPollsPerYield;
+  if (polls % patience != 0) return false;
+  if (polls % kPollsPerYield == 0) queue.owner().attachment().date_progress();
+  const Segment& segment = queue.owner().segment();
+  bool wanted = crowded(segment);
+  if (!wanted && polls % kPollsPerYieldAlone != 0) return false;
+  uint64_t before = platform::ticks();
   sched_yield();
+  queue.wanted_core = wanted && platform::ticks() - before > segment.ticks_in_ns(kTakenYieldNs);
   return true;
 }
 

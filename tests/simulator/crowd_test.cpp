@@ -86,6 +86,69 @@ TEST_F(CrowdTest, TheFirstOf256NodesReachesTheLast) {
 }
 
 #ifdef __linux__
+// Many wait on the one core that two others need for every message. A poll that kept the core for
+// its whole time slice would find nothing some 100,000 times a message.
+TEST_F(CrowdTest, WhoFindsNothingGivesItsCoreAway) {
+  constexpr int kIdlers = 6, kMessages = 1000, kBegin = 10, kEnd = 11;
+  constexpr uint64_t kMostPolls = 64 * 4;  // of an idler, for a message there and back
+  cluster("connectx", 2);
+  auto share_one_core = [] {
+    cpu_set_t allowed, one;
+    ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    int core = 0;
+    while (!CPU_ISSET(core, &allowed)) ++core;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  };
+  auto take = [](const Queue& queue) {
+    ibv_wc completion;
+    return ibv_poll_cq(queue.get(), 1, &completion);
+  };
+  auto talker = [&](int me) {
+    share_one_core();
+    Program here;
+    Queue sent(here), received(here);
+    Pair pair(here, sent, received);
+    Buffer buffer(here, 4096);
+    ASSERT_EQ(pair.to_init(), 0);
+    ASSERT_EQ(pair.receive({buffer.piece(0, 8)}), 0);
+    ASSERT_EQ(pair.to_rtr(meeting().exchange(me, pair.address())), 0);
+    ASSERT_EQ(pair.to_rts(), 0);
+    for (int idler = 0; idler < kIdlers; ++idler) meeting().wait(20 + idler);
+    if (me == 0) meeting().signal(kBegin);
+    for (int message = 0; message < kMessages; ++message) {
+      if (me == 0) {
+        ASSERT_EQ(pair.send({buffer.piece(8, 8)}), 0);
+      }
+      while (take(received) == 0) {
+      }
+      ASSERT_EQ(pair.receive({buffer.piece(0, 8)}), 0);
+      if (me == 1) {
+        ASSERT_EQ(pair.send({buffer.piece(8, 8)}), 0);
+      }
+      while (take(sent) == 0) {
+      }
+    }
+    if (me == 0) meeting().signal(kEnd);
+  };
+  auto idler = [&](int number) {
+    share_one_core();
+    Program here;
+    Queue queue(here);
+    meeting().signal(20 + number);
+    meeting().wait(kBegin);
+    uint64_t polls = 0;
+    for (; !meeting().told(kEnd); ++polls) ASSERT_EQ(take(queue), 0);
+    EXPECT_GT(polls, uint64_t{kMessages});  // it was in their way
+    EXPECT_LT(polls, kMostPolls * kMessages);
+  };
+  std::vector<pid_t> pids;
+  for (int i = 0; i < kIdlers; ++i) pids.push_back(start(i % 2, [&, i] { idler(i); }));
+  for (int me : {0, 1}) pids.push_back(start(me, [&, me] { talker(me); }));
+  for (pid_t pid : pids) EXPECT_EQ(finish(pid), 0);
+}
+
 // In a process of its own, with a small file system where shared memory is.
 TEST_F(CrowdTest, AFullFileSystemIsAnErrorOfTheVerbThatNeededRoom) {
   cluster("permissive");  // of the fixture; the one below is in the small file system
