@@ -5,7 +5,7 @@
 namespace railyard::mesh {
 
 Doubling::Doubling(Engine& engine, int rank, int size, const Call& call)
-    : engine_(engine), rank_(rank), size_(size), call_(call) {
+    : engine_(engine), rank_(rank), size_(size), call_(call), tag_(call.tag()) {
   copy(call_.output, call_.input, call_.bytes);
   start_round();
 }
@@ -13,8 +13,8 @@ Doubling::Doubling(Engine& engine, int rank, int size, const Call& call)
 void Doubling::start_round() {
   Link& link = engine_.link(partner());
   Arena& arena = engine_.arena();
-  out_.emplace(link, call_.tag(), segments_of(arena, {outgoing(call_.output, call_.bytes)}));
-  in_.emplace(link, call_.tag(), segments_of(arena, {{nullptr, call_.bytes}}));
+  out_.emplace(link, tag_, segments_of(arena, {outgoing(call_.output, call_.bytes)}));
+  in_.emplace(link, tag_, segments_of(arena, {{nullptr, call_.bytes}}));
 }
 
 bool Doubling::step() {

@@ -20,6 +20,7 @@ class Doubling {
 
   const char* name() const { return railyard::name(call_.kind); }
   const Rail* waits_for() const { return &in_->rail(); }
+  const Rail* only_rail() const { return waits_for(); }
   bool step();
 
  private:
@@ -30,6 +31,7 @@ class Doubling {
   Engine& engine_;
   const int rank_, size_;
   const Call call_;
+  const OperationTag tag_;
   int distance_ = 1;
   std::optional<OutStream> out_;
   std::optional<InStream> in_;

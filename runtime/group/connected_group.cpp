@@ -46,7 +46,7 @@ ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::strin
     bool ring = backend_ == Backend::ring || backend_ == Backend::tcp_ring;
     auto peers = ring ? ring::peers(rank(), size()) : mesh::peers(rank(), size());
     engine_ = make_engine(peers, origin.may_give_way);
-    if (is_crowded()) engine_->set_crowded();
+    engine_->set_crowd(ranks_here(), static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
     collectives_ = (ring ? ring::make : mesh::make)(*engine_, rank(), size());
   } catch (const Error& error) {
     side_channel_->report(news_of(error, config_.rank));
@@ -55,13 +55,13 @@ ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::strin
   backend_name_ = name(backend_);
 }
 
-// Whether this machine has fewer processors than ranks of the group.
-bool ConnectedGroup::is_crowded() {
+// How many ranks of the group are on this machine.
+int ConnectedGroup::ranks_here() {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
   auto deadline = std::chrono::steady_clock::now() + config_.bootstrap_deadline;
   auto hosts = side_channel_->exchange(host, "to compare hosts", deadline);
-  return std::count(hosts.begin(), hosts.end(), host) > sysconf(_SC_NPROCESSORS_ONLN);
+  return static_cast<int>(std::count(hosts.begin(), hosts.end(), host));
 }
 
 std::unique_ptr<Engine> ConnectedGroup::make_engine(const std::vector<int>& peers,

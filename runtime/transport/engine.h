@@ -39,13 +39,21 @@ class Engine {
     Finish finish{*this};
     Watch watch(*this, operation.name());
     for (uint32_t round = 1; !operation.step(); ++round) {
+      const Rail* only = nullptr;
+      if constexpr (requires { operation.only_rail(); }) only = operation.only_rail();
+      bool came = look(only, round);
+      // Who waits for one message has nothing to do before it has come.
+      while (only && !came && round % kRoundsBetweenChecks != 0) came = look(only, ++round);
       if (round % kRoundsBetweenChecks == 0) watch.check(operation.waits_for());
-      if (!poll() && crowded_) std::this_thread::yield();
     }
   }
 
-  // There are more ranks than processors here: who waits lets others go on.
-  void set_crowded() { crowded_ = true; }
+  // There are more ranks here than processors: who waits lets others go on. At once where many
+  // share a processor; where two do, the one that is waited for is often running on another, and
+  // its message about to come.
+  void set_crowd(int ranks, int processors) {
+    rounds_to_yield_ = ranks <= processors ? 0 : ranks <= 2 * processors ? 4 : 1;
+  }
 
   // Before destruction: waits, half a second at most, until what was sent has left.
   void drain() noexcept;
@@ -54,8 +62,11 @@ class Engine {
   Engine(const Config& config, SideChannel& side_channel)
       : config_(config), side_channel_(side_channel), links_(static_cast<size_t>(config.size())) {}
 
-  // Takes what has come and posts what can go; returns whether that was anything.
-  virtual bool poll() = 0;
+  // Takes what has come and posts what can go; returns whether that was anything. `only`: the rail
+  // of the small message that is waited for, where nothing else is; the others are looked at now
+  // and then.
+  virtual bool poll(const Rail* only) = 0;
+  bool poll() { return poll(nullptr); }
   // No buffer is lent any more.
   virtual void take_back() {}
 
@@ -94,9 +105,14 @@ class Engine {
 
   static constexpr uint32_t kRoundsBetweenChecks = 64;
   bool sends_pending() const;
+  bool look(const Rail* only, uint32_t round) {
+    if (poll(only)) return true;
+    if (rounds_to_yield_ != 0 && round % rounds_to_yield_ == 0) std::this_thread::yield();
+    return false;
+  }
 
   Arena arena_;
-  bool crowded_ = false;
+  uint32_t rounds_to_yield_ = 0;  // of looks that find nothing; 0: never
 };
 
 }  // namespace railyard

@@ -35,6 +35,7 @@ class Rail {
   Rail(const Rail&) = delete;
   Rail& operator=(const Rail&) = delete;
 
+  int id() const { return place_.id; }
   int peer() const { return place_.peer; }
   int index() const { return place_.index; }
   virtual const std::string& device() const = 0;

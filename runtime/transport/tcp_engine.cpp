@@ -65,7 +65,7 @@ void TcpEngine::add(int peer, Socket socket) {
   link(peer).rails.push_back(rails_.back().get());
 }
 
-bool TcpEngine::poll() {
+bool TcpEngine::poll(const Rail*) {
   bool moved = false;
   for (const auto& rail : rails_) {
     if (rail->move()) moved = true;

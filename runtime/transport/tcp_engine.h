@@ -18,7 +18,7 @@ class TcpEngine final : public Engine {
 
  private:
   void add(int peer, Socket socket);
-  bool poll() override;
+  bool poll(const Rail* only) override;
   void sleep();
   [[noreturn]] void fail_closed(const TcpRail& rail);
 

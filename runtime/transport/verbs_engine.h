@@ -36,7 +36,7 @@ class VerbsEngine final : public Engine {
   void open(const std::vector<int>& peers, int rails);
   std::vector<VerbsRail*> rails_to(int peer) const;
   Addresses read_addresses(const std::vector<std::string>& all) const;
-  bool poll() override;
+  bool poll(const Rail* only) override;
   int poll(Port& port, CompletionQueue& queue);
   void lend(std::byte* data, size_t bytes) override;
   void take_back() override;
@@ -45,6 +45,8 @@ class VerbsEngine final : public Engine {
 
   std::vector<Port> ports_;  // outlive the rails, whose queue pairs use them
   std::vector<std::unique_ptr<VerbsRail>> rails_;
+  std::vector<size_t> port_of_rail_;  // by id
+  uint32_t narrow_polls_ = 0;
 };
 
 }  // namespace railyard

@@ -98,6 +98,8 @@ bool VerbsRail::send(const MessageHeader& header, const std::byte* payload, bool
   if (large) return send_large(header, payload);
   if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
   send_small(header, payload);
+  // The message is on its way, and nothing to do before there is an answer.
+  if (small_free_.size() >= small_slots_ / 4) give_back_small();
   return true;
 }
 
@@ -160,8 +162,8 @@ void VerbsRail::find_oldest_in_place() {
 
 bool VerbsRail::broken() const {
   auto since = device_->down_since();
-  // Reliable connections send again, and Thunderbolt controllers keep what they could not send: both
-  // may survive a short break. But who only receives never hears of a long one.
+  // Reliable connections send again, and Thunderbolt controllers keep what they could not send:
+  // both may survive a short break. But who only receives never hears of a long one.
   auto most = transport_ == Transport::reliable ? QueuePair::kRetriesLast : kShortBreak;
   return since && Device::Clock::now() - *since > most;
 }
@@ -230,17 +232,21 @@ void VerbsRail::pop(bool large) {
   ++large_read_;
 }
 
-// Several receives at once cost little more than one.
 void VerbsRail::release_small(uint32_t slot) {
   small_free_.push(slot);
-  if (small_free_.size() < small_slots_ / 4) return;
+  // The peer must hear of them while it has credits left, with a message of this rank's or without.
+  if (small_free_.size() + untold_credits() >= small_slots_ / 2) give_back_small();
+}
+
+// Several receives at once cost little more than one.
+void VerbsRail::give_back_small() {
   small_released_ += small_free_.size();
   post_small_receives();
   tell_credits();
 }
 
 void VerbsRail::tell_credits() {
-  if (small_released_ - credits_told_ >= small_slots_ / 2) send_control({});
+  if (untold_credits() >= small_slots_ / 2) send_control({});
 }
 
 void VerbsRail::complete(uint64_t request) {

@@ -108,7 +108,9 @@ class VerbsRail final : public Rail {
 
   void post_small_receives();
   void release_small(uint32_t slot);
+  void give_back_small();
   void tell_credits();
+  uint32_t untold_credits() const { return small_released_ - credits_told_; }
   bool send_control(const MessageHeader& header, bool signaled = false);
   void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
   bool send_large(const MessageHeader& header, const std::byte* payload);
