@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Runs the tests of the simulator and of the runtime under sanitizers: `address` (with undefined behaviour) and
 # `thread`, both unless one is named. RAILYARD_SANITIZERS=core leaves out most runs of groups, which take the longest
-# and pass through the same code over and over.
+# and pass through the same code over and over, and under `thread` the runtime, most of which is one thread.
 # Other people's programs, scenarios and timings are left to test.sh: what they run is the same code.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN)
-tests=(railyard-fabric-tests railyard-verbs-tests railyard-runtime-tests railyard-group-tests)
+extent=${RAILYARD_SANITIZERS:-all}
+simulator=(railyard-fabric-tests railyard-verbs-tests)
+runtime=(railyard-runtime-tests railyard-group-tests)
 
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # as build.sh
 export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
@@ -32,7 +34,7 @@ joined() { local IFS=:; echo "$*"; }
 # The tests of a binary that are run, as GoogleTest's filter.
 filter_of() {
   local chosen='*'
-  if [ "$1" = railyard-group-tests ] && [ "${RAILYARD_SANITIZERS:-all}" = core ]; then
+  if [ "$1" = railyard-group-tests ] && [ "$extent" = core ]; then
     chosen=$(joined "${core[@]}" "${core[@]/#/Groups\/}")
   fi
   echo "$chosen-$(joined "${left_out[@]}")"
@@ -69,9 +71,10 @@ run() {
   return $status
 }
 
-# sanitize NAME SANITIZERS
+# sanitize NAME SANITIZERS TEST...
 sanitize() {
   local name=$1 sanitizers=$2 build=$root/build/$1 first=() test status=0 begin=$SECONDS
+  shift 2
   echo "sanitize: $name: compiling with $jobs jobs in $build"
   mkdir -p "$build"
   if [ ! -f "$build/CMakeCache.txt" ]; then
@@ -80,9 +83,9 @@ sanitize() {
     if command -v ccache >/dev/null; then first+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   fi
   quietly "$build/configure.log" cmake -S "$root" -B "$build" ${first[@]+"${first[@]}"} -DRAILYARD_SANITIZE="$sanitizers"
-  quietly "$build/build.log" cmake --build "$build" --parallel "$jobs" --target "${tests[@]}"
+  quietly "$build/build.log" cmake --build "$build" --parallel "$jobs" --target "$@"
   echo "sanitize: $name: compiled in $((SECONDS - begin)) s"
-  for test in "${tests[@]}"; do run "$build" "$test" || status=1; done
+  for test in "$@"; do run "$build" "$test" || status=1; done
   return $status
 }
 
@@ -90,8 +93,12 @@ status=0
 for kind in "${@:-address thread}"; do
   for each in $kind; do
     case $each in
-      address) sanitize address address,undefined || status=1 ;;
-      thread) sanitize thread thread || status=1 ;;
+      address) sanitize address address,undefined "${simulator[@]}" "${runtime[@]}" || status=1 ;;
+      thread)
+        threaded=("${simulator[@]}")
+        if [ "$extent" != core ]; then threaded+=("${runtime[@]}"); fi
+        sanitize thread thread "${threaded[@]}" || status=1
+        ;;
       *)
         echo "sanitize: '$each' is neither address nor thread" >&2
         exit 2
