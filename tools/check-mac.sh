@@ -37,7 +37,7 @@ fi
 # Compilers of one word: a launcher such as ccache wants no more.
 export ZIG_CC=$cache/zig-cc ZIG_CXX=$cache/zig-c++
 for kind in cc c++; do
-  printf '#!/bin/sh\nexec "$ZIG" %s -target %s "$@"\n' "$kind" "$target" >"$cache/zig-$kind"
+  printf '#!/bin/sh\nexec "%s" %s -target %s "$@"\n' "$ZIG" "$kind" "$target" >"$cache/zig-$kind"
   chmod +x "$cache/zig-$kind"
 done
 launcher=()
@@ -94,9 +94,10 @@ fi
 
 # What came out: programs and libraries for this processor, which need nothing but the system's library
 # and each other, under the names that programs load.
-tool() { command -v "llvm-$1" || command -v "llvm-$1-14" || command -v "llvm-$1-19" || fail "llvm-$1 is needed (package llvm)"; }
-otool=$(tool otool)
-nm=$(tool nm)
+tool() { command -v "llvm-$1" || command -v "llvm-$1-14" || command -v "llvm-$1-19" || skip "llvm-$1 is not installed (package llvm)"; }
+command -v file >/dev/null || skip "file is not installed (package file)"
+otool=$(tool otool) || { echo "$otool"; exit 77; }
+nm=$(tool nm) || { echo "$nm"; exit 77; }
 images=0
 for image in "$build"/bin/* "$build"/lib/*.dylib "$build"/lib/passthrough/*.dylib; do
   [ -L "$image" ] && continue

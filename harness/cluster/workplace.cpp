@@ -1,9 +1,7 @@
 #include "cluster/workplace.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -20,6 +18,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cluster/ip_address.h"
 #include "railyard/guard.h"
 
 namespace railyard::harness {
@@ -120,22 +119,16 @@ PageFile::~PageFile() {
 }
 
 ReservedPort::ReservedPort(bool hold, const std::string& where) {
-  socket_ = socket(AF_INET, SOCK_STREAM, 0);
+  IpAddress address(where);
+  socket_ = socket(address.family(), SOCK_STREAM, 0);
   if (socket_ < 0) fail("cannot make a socket");
   fcntl(socket_, F_SETFD, FD_CLOEXEC);
   int yes = 1;
   setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  if (inet_pton(AF_INET, where.c_str(), &address.sin_addr) != 1) {
-    throw std::runtime_error(where + " is no IPv4 address; write one of this machine's");
-  }
-  socklen_t size = sizeof address;
-  if (bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+  if (bind(socket_, address.get(), address.size()) != 0) {
     fail("cannot get a TCP port on " + where);
   }
-  number_ = ntohs(address.sin_port);
+  number_ = IpAddress::of(socket_).port();
 #ifndef RAILYARD_LINUX
   hold = false;  // elsewhere a second bind is refused while the first one stands
 #endif

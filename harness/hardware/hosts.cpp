@@ -1,10 +1,10 @@
 #include "hardware/hosts.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "cluster/ip_address.h"
 #include "scenario/reader.h"
 
 namespace railyard::harness {
@@ -33,10 +33,9 @@ void check_addresses(const Reader& reader, const Host& host) {
     reader.fail("there are no \"ips\"; write the address at which the other hosts reach this one");
   }
   for (size_t i = 0; i < host.ips.size(); ++i) {
-    unsigned char buffer[16];
-    if (inet_pton(AF_INET, host.ips[i].c_str(), buffer) == 1) continue;
+    if (IpAddress::is(host.ips[i])) continue;
     reader.at("ips").elements()[i].fail(
-        fmt::format("'{}' is no IPv4 address; write one, as in 10.0.0.1", host.ips[i]));
+        fmt::format("'{}' is no IP address; write one, as in 10.0.0.1", host.ips[i]));
   }
 }
 

@@ -1,18 +1,18 @@
 // A cluster's own launcher, mpirun or srun, starts the agents; they call back over TCP.
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <stdexcept>
 
+#include "cluster/ip_address.h"
 #include "hardware/remote_hosts.h"
 #include "platform/executable.h"
 
@@ -31,36 +31,25 @@ struct Listener {
   }
 };
 
-void listen_anywhere(Listener& listener) {
-  listener.socket = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  socklen_t size = sizeof address;
-  auto* plain = reinterpret_cast<sockaddr*>(&address);
-  if (listener.socket < 0 || bind(listener.socket, plain, size) != 0 ||
-      listen(listener.socket, 64) != 0 || getsockname(listener.socket, plain, &size) != 0) {
+void listen_at(Listener& listener, const IpAddress& address) {
+  listener.socket = socket(address.family(), SOCK_STREAM, 0);
+  if (listener.socket < 0 || bind(listener.socket, address.get(), address.size()) != 0 ||
+      listen(listener.socket, 64) != 0) {
     throw std::runtime_error(fmt::format("cannot listen for the hosts: {}", std::strerror(errno)));
   }
   fcntl(listener.socket, F_SETFD, FD_CLOEXEC);
-  listener.port = ntohs(address.sin_port);
+  listener.port = IpAddress::of(listener.socket).port();
 }
 
 // The address of this machine that reaches a host, as the system's routes say.
-std::string own_address(const std::string& host) {
-  sockaddr_in there{}, here{};
-  there.sin_family = AF_INET;
-  there.sin_port = htons(9);
-  inet_pton(AF_INET, host.c_str(), &there.sin_addr);
-  int probe = socket(AF_INET, SOCK_DGRAM, 0);  // connecting it sends nothing
-  socklen_t size = sizeof here;
-  bool known = probe >= 0 &&
-               connect(probe, reinterpret_cast<sockaddr*>(&there), sizeof there) == 0 &&
-               getsockname(probe, reinterpret_cast<sockaddr*>(&here), &size) == 0;
+IpAddress own_address(const std::string& host) {
+  IpAddress there(host, 9);
+  int probe = socket(there.family(), SOCK_DGRAM, 0);  // connecting it sends nothing
+  std::optional<IpAddress> here;
+  if (probe >= 0 && connect(probe, there.get(), there.size()) == 0) here = IpAddress::of(probe);
   if (probe >= 0) close(probe);
-  if (!known) throw std::runtime_error(fmt::format("there is no route to {}", host));
-  char text[INET_ADDRSTRLEN] = {};
-  inet_ntop(AF_INET, &here.sin_addr, text, sizeof text);
-  return text;
+  if (!here) throw std::runtime_error(fmt::format("there is no route to {}", host));
+  return *here;
 }
 
 // Only who was started by us may speak.
@@ -93,7 +82,8 @@ Launch launch_of(const HostPlan& plan, const std::string& launcher) {
 
 void RemoteHosts::start_agents_by_launcher() {
   Listener listener;
-  listen_anywhere(listener);
+  std::string here = own_address(plan_.hosts[0].host.ips[0]).text();
+  listen_at(listener, IpAddress(here));
   std::string token = fresh_token();
   Launch launch = launch_of(plan_, options_.launcher);
   std::string directory = plan_.hosts[0].directory;
@@ -103,10 +93,9 @@ void RemoteHosts::start_agents_by_launcher() {
                                  "same place on all hosts and name its \"directory\"",
                                  options_.launcher));
   }
-  std::string here = own_address(plan_.hosts[0].host.ips[0]);
   launch.arguments.push_back(directory + "/bin/railyard-host");
   launch.arguments.push_back("--dial");
-  launch.arguments.push_back(fmt::format("{}:{}", here, listener.port));
+  launch.arguments.push_back(IpAddress(here, listener.port).endpoint());
   launch.arguments.push_back(token);
   std::string errors = place_.file("launcher");
   int output = open(errors.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "cluster/environment.h"
+#include "cluster/ip_address.h"
 #include "faults/engine.h"
 #include "faults/rules.h"
 #include "hardware/conformance.h"
@@ -71,7 +72,7 @@ void RemoteRanks::prepare() {
       json relay = link.ask({{"do", "relay"}, {"address", at}, {"port", port}}, "relay");
       ranks_[i].coordinator = fmt::format("127.0.0.1:{}", relay["number"].get<int>());
     }
-    if (ranks_[i].coordinator.empty()) ranks_[i].coordinator = fmt::format("{}:{}", at, port);
+    if (ranks_[i].coordinator.empty()) ranks_[i].coordinator = IpAddress(at, port).endpoint();
     for (const std::string& limit : limits) ranks_[i].rules.push_back(limit);
   }
 }

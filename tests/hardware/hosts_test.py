@@ -24,6 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MESH = f"{HERE}/../../scenarios/all-sum-mesh.json"
 LONG = f"{HERE}/scenarios/long.json"
 CROSSED = f"{HERE}/../../scenarios/crossed-cables.json"
+CUT = f"{HERE}/../../scenarios/faults/side-channel-cut.json"
+LATE = f"{HERE}/../../scenarios/known-bugs/mlx-3152.json"
 SWITCHED = f"{HERE}/scenarios/switched.json"
 UNPLUGGED = f"{HERE}/scenarios/unplugged.json"
 
@@ -123,6 +125,37 @@ def works(machines, yard):
     expect(result, 0, "1 passed, 0 failed")
     check(result.stdout.count("exit 0, mesh") == 4, "four ranks end well", result)
     nobody_left(machines)
+
+
+def by_ipv6(machines):
+    """Makes the hosts be reached by IPv6 alone."""
+    if not machines.reaches6(machines.names[0]):
+        raise Skipped("this system has no IPv6")
+    machines.write_ssh_config(machines.address6)
+
+    def change(plan):
+        for name, host in zip(machines.names, plan["hosts"]):
+            host["ips"] = [machines.address6(name)]
+    return change
+
+
+@case(MESH)
+def ipv6(machines, yard):
+    result = yard.run(yard.hostfile(by_ipv6(machines)))
+    expect(result, 0, "1 passed, 0 failed")
+    check(result.stdout.count("exit 0, mesh") == 4, "four ranks end well", result)
+    nobody_left(machines)
+
+
+@case(CUT, hosts=2)
+def ipv6_side_channel(machines, yard):
+    """The relay of a fault lies between addresses of IPv6, too."""
+    expect(yard.run(yard.hostfile(by_ipv6(machines))), 0, r"side-channel.cut .*fired(.|\n)*1 passed, 0 failed")
+
+
+@case(LATE, hosts=2)
+def ipv6_other_worker(machines, yard):
+    expect(yard.run(yard.hostfile(by_ipv6(machines))), 0, "2 passed, 0 failed")  # and its healthy twin
 
 
 @case(MESH)

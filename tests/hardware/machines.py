@@ -53,6 +53,9 @@ class Machines:
     def address(self, name):
         return f"10.77.0.{100 if name == 'here' else 1 + self.names.index(name)}"
 
+    def address6(self, name):
+        return f"fd00:77::{100 if name == 'here' else 1 + self.names.index(name)}"
+
     def ip(self, *words):
         subprocess.run([IP, *words], check=True, stdin=subprocess.DEVNULL)
 
@@ -76,6 +79,8 @@ class Machines:
             self.ip("-n", self.space("bridge"), "link", "set", f"to-{name}", "master", "bridge", "up")
             self.ip("-n", self.space(name), "address", "add", f"{self.address(name)}/24", "dev", "eth0")
             self.ip("-n", self.space(name), "link", "set", "eth0", "up")
+            quietly(IP, "-n", self.space(name), "-6", "address", "add", f"{self.address6(name)}/64", "dev", "eth0",
+                    "nodad")  # where there is IPv6
         self.make_keys()
         for name in self.names:
             self.start_sshd(name)
@@ -90,17 +95,20 @@ class Machines:
             host_key = " ".join(file.read().split()[:2])
         with open(f"{self.folder}/known_hosts", "w", encoding="utf-8") as file:
             for name in self.names:
-                file.write(f"{self.address(name)} {host_key}\n")
+                file.write(f"{self.address(name)},{self.address6(name)} {host_key}\n")
+        self.write_ssh_config(self.address)
+
+    def write_ssh_config(self, address):
         with open(f"{self.folder}/ssh_config", "w", encoding="utf-8") as file:
             for name in self.names:
-                file.write(f"Host {name}\n  HostName {self.address(name)}\n")
+                file.write(f"Host {name}\n  HostName {address(name)}\n")
             file.write(f"Host *\n  User {getpass.getuser()}\n  IdentityFile {self.folder}/own\n  IdentitiesOnly yes\n"
                        f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n")
 
     def start_sshd(self, name, authorized="authorized"):
         config = f"{self.folder}/sshd.{name}"
         with open(config, "w", encoding="utf-8") as file:
-            file.write(f"Port 22\nListenAddress {self.address(name)}\nHostKey {self.folder}/host\nPidFile none\n"
+            file.write(f"Port 22\nListenAddress {self.address(name)}\nListenAddress {self.address6(name)}\nHostKey {self.folder}/host\nPidFile none\n"
                        f"AuthorizedKeysFile {self.folder}/{authorized}\nStrictModes no\nUsePAM no\n"
                        "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
                        f"KbdInteractiveAuthentication no\nMaxStartups 100\nSetEnv XDG_CACHE_HOME={self.cache}\n")
@@ -131,6 +139,10 @@ class Machines:
             time.sleep(0.1)
         with open(f"{self.folder}/sshd.{name}.log", encoding="utf-8") as log:
             raise RuntimeError(f"sshd on {name} does not answer: {log.read()}")
+
+    def reaches6(self, name):
+        return quietly(*self.here("ssh", "-F", f"{self.folder}/ssh_config", "-o", "BatchMode=yes",
+                                  "-o", f"HostName={self.address6(name)}", name, "true"))
 
     def here(self, *command):
         return [IP, "netns", "exec", self.space("here"), *command]

@@ -74,7 +74,8 @@ SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator, co
   if (colon == std::string::npos) {
     throw worker::BadInput(fmt::format("coordinator: '{}' is no ip:port", coordinator));
   }
-  const std::string address = coordinator.substr(0, colon);
+  std::string address = coordinator.substr(0, colon);
+  if (address.size() > 2 && address.front() == '[') address = address.substr(1, colon - 2);
   const std::string port = coordinator.substr(colon + 1);
   if (rank == 0) {
     listen_for_all(address, port);

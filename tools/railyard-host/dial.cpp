@@ -32,6 +32,7 @@ int dial(const std::string& where, const std::string& token) {
   addrinfo wanted{}, *found = nullptr;
   wanted.ai_socktype = SOCK_STREAM;
   std::string host = where.substr(0, colon), port = where.substr(colon + 1);
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
   if (getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0 || !found) {
     throw std::runtime_error(fmt::format("railyard-host: there is no host {}", host));
   }
