@@ -10,6 +10,7 @@
 #include "platform/process_state.h"
 #include "railyard/fabric.h"
 #include "railyard/process.h"
+#include "railyard/record.h"
 #include "railyard/run.h"
 
 namespace railyard::harness {
@@ -46,9 +47,8 @@ class RankSite {
   // How long the run was held up by somebody's hands so far.
   virtual int64_t waited_ns() const { return 0; }
 
-  // What ranks last did in verbs, a line each in order of time, once every rank has ended; empty where
-  // the fabric tells it.
-  virtual std::vector<std::string> last_events() const { return {}; }
+  // What ranks did in verbs, by time, once every rank has ended; empty where the fabric tells it.
+  virtual std::vector<RecordedVerb> verbs() const { return {}; }
 
   // What devices did, once every rank has ended.
   virtual std::vector<ConformanceEntry> conformance() const { return {}; }

@@ -26,7 +26,6 @@ namespace {
 
 // Ranks wait for each other while somebody moves a plug.
 constexpr Nanoseconds kHandDeadline = std::chrono::seconds(15);
-constexpr size_t kLastEvents = 4;  // per rank
 
 }  // namespace
 
@@ -271,26 +270,21 @@ std::vector<ConformanceEntry> RemoteRanks::conformance() const {
   return entries;
 }
 
-// The ends of the library's records, on one clock.
-std::vector<std::string> RemoteRanks::last_events() const {
-  std::vector<std::pair<int64_t, std::string>> events;
+// The library's records, on one clock.
+std::vector<RecordedVerb> RemoteRanks::verbs() const {
+  std::vector<RecordedVerb> verbs;
   for (size_t i = 0; i < ranks_.size(); ++i) {
-    std::vector<std::string> lines;
+    int rank = static_cast<int>(i);
     std::istringstream record(ranks_[i].record);
-    for (std::string line; std::getline(record, line);) lines.push_back(std::move(line));
-    size_t first = lines.size() > kLastEvents ? lines.size() - kLastEvents : 0;
-    for (size_t k = first; k < lines.size(); ++k) {
-      size_t blank = lines[k].find(' ');
+    for (std::string line; std::getline(record, line);) {
+      size_t blank = line.find(' ');
       if (blank == std::string::npos) continue;
-      int64_t at = to_fabric_ns(static_cast<int>(i), std::atoll(lines[k].c_str()));
-      events.emplace_back(
-          at, fmt::format("{:>12} rank {}{}", format_ns(at), i, lines[k].substr(blank)));
+      verbs.push_back({rank, to_fabric_ns(rank, std::atoll(line.c_str())), line.substr(blank + 1)});
     }
   }
-  std::sort(events.begin(), events.end());
-  std::vector<std::string> texts;
-  for (auto& [at, text] : events) texts.push_back(std::move(text));
-  return texts;
+  std::stable_sort(verbs.begin(), verbs.end(),
+                   [](const auto& a, const auto& b) { return a.at_ns < b.at_ns; });
+  return verbs;
 }
 
 std::string RemoteRanks::shown(const FaultPlan&) const {

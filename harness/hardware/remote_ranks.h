@@ -52,7 +52,7 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   std::string by_hand(const FaultPlan& plan, const std::string& what, bool& done) override;
   std::string shown(const FaultPlan& plan) const override;
 
-  std::vector<std::string> last_events() const override;
+  std::vector<RecordedVerb> verbs() const override;
   std::vector<ConformanceEntry> conformance() const override;
   int64_t waited_ns() const override { return waited_ns_; }
 

@@ -1,5 +1,6 @@
 // The Trace Event Format that Perfetto and Chrome open: a process per rank, in it a track of what
-// the rank did and one per rail; a slice at both ends of each message, joined by an arrow.
+// the rank did, one per rail, and of hosts one of its verbs; a slice at both ends of each message,
+// joined by an arrow.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,6 +40,7 @@ class RunTrace {
   void tell() {
     for (size_t rank = 0; rank < record_.ranks.size(); ++rank) tell_rank(static_cast<int>(rank));
     tell_rails();
+    tell_verbs();
     for (const FaultReport& fault : report_.faults) {
       if (fault.fired) mark("fault " + fault.name, fault.at_ns, fault.evidence);
     }
@@ -142,6 +144,26 @@ class RunTrace {
                     {"ts", time(slice.at_ns)}};
       if (!slice.sent) arrow["bp"] = "e";
       events_.push_back(std::move(arrow));
+    }
+  }
+
+  // Of hosts: a track of each rank's verbs, beside its rails'.
+  void tell_verbs() {
+    int thread = static_cast<int>(record_.ports.size()) + 1;
+    std::vector<bool> named(record_.ranks.size());
+    for (const RecordedVerb& verb : record_.verbs) {
+      auto rank = static_cast<size_t>(verb.rank);
+      if (rank >= named.size()) continue;
+      if (!named[rank]) name("thread_name", verb.rank, thread, "verbs");
+      named[rank] = true;
+      events_.push_back({{"ph", "i"},
+                         {"name", verb.text.substr(0, verb.text.find(' '))},
+                         {"cat", "verb"},
+                         {"s", "t"},
+                         {"pid", process(verb.rank)},
+                         {"tid", thread},
+                         {"ts", time(verb.at_ns)},
+                         {"args", {{"line", verb.text}}}});
     }
   }
 

@@ -48,6 +48,8 @@ class ClusterRun {
   Diagnosis final_diagnosis();
   int rank_of(const fabric::TraceEvent& event) const;
   void tell_trace();
+  // Of hosts: the last of each rank's verbs.
+  void tell_verbs(const std::vector<RecordedVerb>& verbs);
   CrashReport crash_of(int rank) const;
   void conclude();  // fills the report once every rank has ended
   void check_leftovers();

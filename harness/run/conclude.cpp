@@ -131,6 +131,17 @@ void ClusterRun::tell_trace() {
   }
 }
 
+void ClusterRun::tell_verbs(const std::vector<RecordedVerb>& verbs) {
+  std::vector<size_t> told(ranks_.size());
+  std::vector<std::string> lines;
+  for (auto verb = verbs.rbegin(); verb != verbs.rend(); ++verb) {
+    if (told[static_cast<size_t>(verb->rank)]++ >= kTraceEvents) continue;
+    lines.push_back(
+        fmt::format("{:>12} rank {} {}", format_ns(verb->at_ns), verb->rank, verb->text));
+  }
+  report_.trace_tail.insert(report_.trace_tail.end(), lines.rbegin(), lines.rend());
+}
+
 CrashReport ClusterRun::crash_of(int rank) const {
   const Rank& self = ranks_[static_cast<size_t>(rank)];
   CrashReport crash;
@@ -163,7 +174,8 @@ void ClusterRun::conclude() {
     entry.output_tail = tail_of(workplace_.file(fmt::format("output.{}", i)), kTailLines);
   }
   report_.conformance = site_->conformance();
-  for (std::string& line : site_->last_events()) report_.trace_tail.push_back(std::move(line));
+  std::vector<RecordedVerb> verbs = site_->verbs();
+  tell_verbs(verbs);
   // Devices and ports remember what queue pairs that are gone have seen.
   fabric::Snapshot after = fabric_.snapshot();
   site_->look(after);
@@ -175,7 +187,9 @@ void ClusterRun::conclude() {
   if (!report_.interrupted) check_expectations(scenario_, report_);
   if (recorder_) {
     record(fabric_.snapshot());
-    report_.record = std::make_shared<RunRecord>(recorder_->finish(std::move(waits_)));
+    RunRecord record = recorder_->finish(std::move(waits_));
+    record.verbs = std::move(verbs);
+    report_.record = std::make_shared<RunRecord>(std::move(record));
   }
   if (options_.keep) report_.kept_directory = workplace_.path();
 }

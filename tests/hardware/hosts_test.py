@@ -159,6 +159,24 @@ def ipv6_other_worker(machines, yard):
 
 
 @case(MESH)
+def trace(machines, yard):
+    """The ranks' verbs stand in one trace, on one clock: all ranks connect before any of them closes its device."""
+    file = f"{machines.folder}/trace.json"
+    expect(yard.run(yard.hostfile(), "--trace", file), 0, "1 passed, 0 failed")
+    with open(file, encoding="utf-8") as text:
+        events = json.load(text)["traceEvents"]
+    verbs = [each for each in events if each.get("cat") == "verb"]
+    ranks = {each["pid"] for each in verbs}
+    check(len(ranks) == 4, f"verbs of {len(ranks)} ranks")
+    def times(name, what):
+        return [each["ts"] for each in verbs if each["name"] == name and what in each["args"]["line"]]
+    connected, closed = times("ibv_modify_qp", "state=3"), times("ibv_close_device", "errno=0")
+    check(len(connected) == 12 and len(closed) == 12, f"{len(connected)} connections, {len(closed)} closed devices")
+    off = max(connected) - min(closed)
+    check(off < 1000, f"a device was closed {off} us before the last queue pair was connected")
+
+
+@case(MESH)
 def copied(machines, yard):
     def without_directory(plan):
         for host in plan["hosts"]:

@@ -82,6 +82,13 @@ struct Wait {
   std::string what;   // "3 receives not filled"
 };
 
+// A call of a verb, or what came of one, that a library in front of the devices has noted.
+struct RecordedVerb {
+  int rank = -1;
+  int64_t at_ns = 0;
+  std::string text;  // "ibv_create_cq device=rdma_en3 errno=0 entries=501->501"
+};
+
 struct RunRecord {
   std::vector<std::string> nodes;  // rank k runs on node k
   std::vector<std::string> operations;
@@ -94,8 +101,9 @@ struct RunRecord {
   uint64_t messages_sent = 0, bytes_sent = 0;  // by the ports' counters
   uint64_t events_missed = 0;  // overwritten before they were read: their messages lack a time
   int64_t slice_ns = 0;
-  std::vector<Traffic> traffic;  // by slice
-  std::vector<Wait> waits;       // at the verdict
+  std::vector<Traffic> traffic;     // by slice
+  std::vector<Wait> waits;          // at the verdict
+  std::vector<RecordedVerb> verbs;  // of hosts alone, by time
 
   const RecordedPair* pair(uint32_t number) const;  // nullptr: unknown
 };
