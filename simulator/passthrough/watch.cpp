@@ -15,7 +15,7 @@ uint64_t add(uint64_t digest, uint64_t from, uint64_t to) {
   uint64_t step = std::max<uint64_t>(1, (to - from) / sizeof(uint64_t) / kWords) * sizeof(uint64_t);
   for (uint64_t at = from; at < to; at += step) {
     uint64_t word = 0;
-    std::memcpy(&word, reinterpret_cast<const void*>(at), std::min(sizeof word, to - at));
+    std::memcpy(&word, reinterpret_cast<const void*>(at), std::min<uint64_t>(sizeof word, to - at));
     digest = (digest ^ word) * 0x100000001b3;
   }
   return digest;
