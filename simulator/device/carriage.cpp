@@ -11,7 +11,8 @@ namespace railyard::sim {
 // The pieces of memory that a request names, checked.
 ibv_wc_status QueuePair::collect(const ibv_send_wr& request, Pieces& pieces) const {
   bool inlined = request.send_flags & IBV_SEND_INLINE;
-  bool written = request.opcode == IBV_WR_RDMA_READ || request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
+  bool written = request.opcode == IBV_WR_RDMA_READ ||
+                 request.opcode == IBV_WR_ATOMIC_CMP_AND_SWP ||
                  request.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
   for (int i = 0; i < request.num_sge; ++i) {
     const ibv_sge& sge = request.sg_list[i];
@@ -40,7 +41,8 @@ bool QueuePair::stays_in_place(const Send& send) const {
 bool QueuePair::stage(Send& send) {
   send.carriage = layout::Carriage::staged;
   uint32_t process = owner_.attachment().process();
-  if ((send.staged_at = staging_.take(segment(), process, send.bytes)) != 0) {
+  send.staged_at = staging_.take(segment(), process, owner_.queue_pairs.size(), send.bytes);
+  if (send.staged_at != 0) {
     send.staging_mark = staging_.mark();
     return true;
   }
@@ -68,8 +70,7 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
     return load_result(request, send, slot, pieces);
   }
   size_t at = payload_offset(slot.opcode);
-  size_t room =
-      record_.slot_bytes - at - (extended_reliable() ? layout::kSharedQueueBytes : 0);
+  size_t room = record_.slot_bytes - at - (extended_reliable() ? layout::kSharedQueueBytes : 0);
   if (send.bytes <= room) {
     send.carriage = layout::Carriage::in_slot;
     pieces.gather_to(reinterpret_cast<std::byte*>(&slot) + at);
@@ -86,8 +87,8 @@ ibv_wc_status QueuePair::load(const ibv_send_wr& request, Send& send, layout::Sl
   return IBV_WC_SUCCESS;
 }
 
-// A READ or an atomic operation names where its answer goes: through the segment if it is short, as the
-// peer then needs no system call, to its place at once if it is long.
+// A READ or an atomic operation names where its answer goes: through the segment if it is short, as
+// the peer then needs no system call, to its place at once if it is long.
 ibv_wc_status QueuePair::load_result(const ibv_send_wr& request, Send& send, layout::Slot& slot,
                                      const Pieces& pieces) {
   keep_pieces(request, send);
@@ -168,8 +169,8 @@ ibv_wc_status QueuePair::finish_read(const Send& send) {
   return IBV_WC_SUCCESS;
 }
 
-// Memory windows (InfiniBand specification 10.6.7): what a bind or an invalidation changes, it changes
-// for all that arrives from now on.
+// Memory windows (InfiniBand specification 10.6.7): what a bind or an invalidation changes, it
+// changes for all that arrives from now on.
 ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
   if (request.opcode == IBV_WR_LOCAL_INV) {
     return owner_.regions.invalidate(request.invalidate_rkey, qp_base.pd) ? IBV_WC_SUCCESS
@@ -178,7 +179,8 @@ ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
   const ibv_mw_bind_info& bind = request.bind_mw.bind_info;
   uint32_t handle = request.bind_mw.mw->handle;
   Region* window = owner_.regions.find_window(handle);
-  if (!window || window->domain != qp_base.pd || MemoryTable::handle_of(request.bind_mw.rkey) != handle) {
+  if (!window || window->domain != qp_base.pd ||
+      MemoryTable::handle_of(request.bind_mw.rkey) != handle) {
     return IBV_WC_MW_BIND_ERR;
   }
   if (bind.length == 0) {  // unbound

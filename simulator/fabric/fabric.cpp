@@ -134,7 +134,7 @@ std::vector<TraceEvent> Fabric::trace_since(TraceCursor& cursor) const {
 void Fabric::reap(pid_t pid) {
   const Segment& segment = impl_->segment;
   for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-    if (segment.process(i).pid == pid && segment.process(i).state.load() == kLive) segment.reap(i);
+    if (segment.process(i).pid == pid) segment.reap(i);
   }
   segment.reap_dead();
   impl_->wake_everyone();

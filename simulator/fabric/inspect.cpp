@@ -220,7 +220,7 @@ Snapshot Inspector::look(const Segment& segment) {
     uint32_t state = segment.process(i).state.load(std::memory_order_acquire);
     ProcessView process;
     process.index = static_cast<int>(i);
-    if (state == kLive || state == kDead) process = view(segment, i);
+    if (state >= kLive) process = view(segment, i);
     Seen now{process.progress, process.empty_polls};
     if (process.activity == Activity::elsewhere && now.empty_polls > seen_[i].empty_polls) {
       process.activity = Activity::polling;

@@ -29,7 +29,8 @@ static_assert(Shared<uint64_t>::is_always_lock_free && Shared<uint32_t>::is_alwa
 inline constexpr uint64_t kMagic = 0x4452415952414c49;  // changes never
 inline constexpr uint32_t kVersion = RAILYARD_LAYOUT_VERSION;
 inline constexpr size_t kNameBytes = 32;
-inline constexpr size_t kBlockBytes = 64 * 1024;
+inline constexpr uint32_t kUnowned = 0;  // a block's owner: process + 1, or this
+inline constexpr size_t kBlockBytes = 16 * 1024;  // a page of Apple's machines
 inline constexpr size_t kSegmentBytes = size_t{16} << 30;  // sparse
 inline constexpr size_t kCacheLine = 64;
 
@@ -73,7 +74,7 @@ struct alignas(kCacheLine) SegmentHeader {
   alignas(kCacheLine) Shared<uint32_t> processes_used;
   Shared<uint32_t> contexts_used, queue_pairs_used, completion_queues_used, shared_queues_used, shares_used;
   Shared<uint32_t> next_queue_pair;  // where to look for a free one: numbers are reused late
-  Shared<uint32_t> next_block;
+  Shared<uint32_t> next_block, blocks_used;
   Shared<uint32_t> next_connection;
 };
 
@@ -154,7 +155,9 @@ struct Switch {
   char name[kNameBytes];
 };
 
-enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead };
+// Dead: what it put on wires is still there for those who have not looked. Buried: nothing of it is left
+// but this record and its trace.
+enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead, kBurying, kBuried };
 
 // One event in a process's trace. A message has the same number in its sender's trace and in its
 // receiver's: its stamp on the ring, or see datagram_number(). 0: it never got onto a wire.
@@ -194,6 +197,7 @@ struct alignas(128) Process {
   uint32_t node;
   uint64_t trace;          // offset of kTraceEvents records, 0: none
   uint64_t probe_address;  // of a word that holds kMagic, in its private memory
+  Shared<uint64_t> died_ticks;
 
   alignas(kCacheLine) Shared<uint64_t> progress;
   Shared<uint64_t> progress_ticks;

@@ -20,8 +20,6 @@ namespace {
 
 constexpr uint64_t align(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
-constexpr uint32_t kUnowned = 0;
-
 void raise_to(Shared<uint32_t>& mark, uint32_t value) {
   uint32_t seen = mark.load(std::memory_order_relaxed);
   while (seen < value && !mark.compare_exchange_weak(seen, value, std::memory_order_release)) {
@@ -59,8 +57,7 @@ Segment Segment::create(const std::string& name, const Counts& counts, const Pro
                                    static_cast<uint32_t>((kSegmentBytes - blocks) / kBlockBytes));
 
   if (!segment.memory_.commit(0, fixed_end) ||
-      !segment.memory_.commit(faults, kMaxFaults * sizeof(Fault)) ||
-      !segment.memory_.commit(owners, block_count * sizeof(uint32_t))) {
+      !segment.memory_.commit(faults, kMaxFaults * sizeof(Fault))) {
     platform::SharedMemory::unlink(name);
     throw Error(
         "no room for a simulated cluster: the file system that holds shared memory (/dev/shm) is "
@@ -132,7 +129,7 @@ bool Segment::commit(const T& record) const {
 
 std::optional<uint32_t> Segment::claim_process() const {
   // The dead stay to be looked at for as long as there are unused records.
-  for (uint32_t wanted : {uint32_t{kFree}, uint32_t{kDead}}) {
+  for (uint32_t wanted : {uint32_t{kFree}, uint32_t{kBuried}}) {
     for (uint32_t i = 0; i < kMaxProcesses; ++i) {
       Process& record = process(i);
       if (!commit(record)) return std::nullopt;
@@ -207,6 +204,16 @@ std::optional<uint32_t> Segment::claim_queue_pair(uint32_t process) const {
   return std::nullopt;
 }
 
+// The table of the blocks' owners grows with its use.
+bool Segment::open_blocks(uint32_t end) const {
+  uint32_t used = header().blocks_used.load(std::memory_order_acquire);
+  if (end <= used) return true;
+  uint64_t entry = sizeof(Shared<uint32_t>);
+  if (!memory_.commit(header().block_owners + used * entry, (end - used) * entry)) return false;
+  raise_to(header().blocks_used, end);
+  return true;
+}
+
 uint64_t Segment::allocate(uint64_t bytes, uint32_t process) const {
   auto wanted = static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes);
   uint32_t count = header().block_count;
@@ -217,6 +224,7 @@ uint64_t Segment::allocate(uint64_t bytes, uint32_t process) const {
       tried += count - position;
       position = 0;
     }
+    if (!open_blocks(position + wanted)) return errno = ENOSPC, 0;
     uint32_t taken = 0;
     for (; taken < wanted; ++taken) {
       uint32_t expected = kUnowned;
@@ -245,82 +253,6 @@ void Segment::release(uint64_t offset, uint64_t bytes) const {
   }
 }
 
-bool Segment::alive(uint32_t index) const {
-  const Process& record = process(index);
-  if (record.state.load(std::memory_order_acquire) != kLive) return false;
-  return platform::process_alive(record.pid, record.start_time);
-}
-
-void Segment::reap(uint32_t index) const {
-  Process& record = process(index);
-  uint32_t expected = kLive;
-  if (!record.state.compare_exchange_strong(expected, kDead)) return;
-  uint32_t owner = index + 1;
-  auto give_back = [&](auto table, const Shared<uint32_t>& used) {
-    for (uint32_t i = 0; i < used.load(); ++i) {
-      uint32_t held = owner;
-      (this->*table)(i).owner.compare_exchange_strong(held, 0);
-    }
-  };
-  for (uint32_t i = 0; i < header().shares_used.load();
-       ++i) {  // first: they say who may have a queue pair now
-    if (share(i).owner.load() == owner) give_back_share(i);
-  }
-  give_back(&Segment::shared_queue, header().shared_queues_used);
-  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
-    if (queue_pair(i).owner.load() == owner) hand_over(i, index);
-  }
-  give_back(&Segment::completion_queue, header().completion_queues_used);
-  for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
-    uint32_t held = owner;
-    bool had = context(i).owner.compare_exchange_strong(held, 0);
-    if (had && profile().killed_owner_leaks) lose_context(context(i).device);
-  }
-  for (uint32_t i = 0; i < header().block_count; ++i) {
-    if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
-    uint64_t offset = header().blocks + uint64_t{i} * kBlockBytes;
-    // The trace tells what the dead did last; it goes when its record is used again.
-    if (record.trace != 0 && offset - record.trace < kTraceBytes) continue;
-    memory_.discard(offset, kBlockBytes);
-    block_owner(i).store(kUnowned, std::memory_order_release);
-  }
-}
-
-const Share* Segment::heir(uint32_t queue_pair) const {
-  for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
-    const Share& share = this->share(i);
-    uint32_t owner = share.owner.load(std::memory_order_acquire);
-    if (owner == 0 || share.domain.load(std::memory_order_acquire) == 0) continue;
-    if (share.queue_pair == queue_pair && process(owner - 1).state.load() == kLive) return &share;
-  }
-  return nullptr;
-}
-
-bool Segment::hand_over(uint32_t number, uint32_t from) const {
-  QueuePair& pair = queue_pair(number);
-  bool shared = pair.domain.load(std::memory_order_acquire) != 0;
-  for (uint32_t owner = from + 1;;) {
-    const Share* next = shared ? heir(number) : nullptr;
-    uint32_t next_owner = next ? next->owner.load() : 0;
-    if (next && next_owner == 0) continue;  // given up just now
-    if (next) {
-      pair.context = next->context;
-    } else {
-      pair.life.store(0, std::memory_order_release);
-      pair.connection.store(0, std::memory_order_release);
-      pair.domain.store(0, std::memory_order_release);
-    }
-    if (!pair.owner.compare_exchange_strong(owner, next_owner)) return true;
-    if (!next) return false;
-    // Who has died since may have been reaped before it had this.
-    if (process(next_owner - 1).state.load() == kLive) {
-      context(pair.context).queue_pairs.fetch_add(1);
-      return true;
-    }
-    owner = next_owner;
-  }
-}
-
 const SharedQueue* Segment::find_shared_queue(uint64_t number, uint64_t domain) const {
   if (domain == 0 || number >= header().shared_queues_used.load(std::memory_order_acquire))
     return nullptr;
@@ -328,24 +260,6 @@ const SharedQueue* Segment::find_shared_queue(uint64_t number, uint64_t domain) 
   bool there = queue.owner.load(std::memory_order_acquire) != 0 &&
                queue.domain.load(std::memory_order_acquire) == domain;
   return there ? &queue : nullptr;
-}
-
-// A device that a killed owner never gives back: one context fewer from now on.
-void Segment::lose_context(uint32_t index) const {
-  Limit limit = limit_of(*this, index, layout::Resource::contexts);
-  if (limit.most < 1) return;
-  device(index).limits[static_cast<size_t>(layout::Resource::contexts)].store(limit.most);
-}
-
-int Segment::reap_dead() const {
-  int found = 0;
-  for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
-    if (process(i).state.load() == kLive && !alive(i)) {
-      reap(i);
-      ++found;
-    }
-  }
-  return found;
 }
 
 Limit limit_of(const Segment& segment, uint32_t device, layout::Resource resource) {

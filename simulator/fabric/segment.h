@@ -100,13 +100,19 @@ class Segment {
   }
 
   bool alive(uint32_t process) const;
-  // Gives back all that a dead process held.
+  // Gives back what a dead process held: at once what nobody else looks at, and the messages that it put
+  // on wires when its peers have had their chance to take them. May be called again and again.
   void reap(uint32_t process) const;
-  // Reaps every process that is found dead; returns how many.
-  int reap_dead() const;
-  void lose_context(uint32_t device) const;
+  // Reaps every process that is found dead.
+  void reap_dead() const;
 
  private:
+  bool open_blocks(uint32_t end) const;
+  void lose_context(uint32_t device) const;
+  bool unread(const layout::QueuePair& pair) const;
+  bool unread_of(uint32_t process) const;
+  void bury(uint32_t process) const;
+
   Segment(std::string name, platform::SharedMemory memory)
       : name_(std::move(name)), memory_(std::move(memory)) {}
 

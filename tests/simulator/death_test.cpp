@@ -160,8 +160,64 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
   EXPECT_EQ(finish(survivor), 0);
 }
 
-// A large message stays in its sender's memory until the target has copied it. Nobody has waited for the dead target
-// yet, so the system still has its number.
+// What has left a device is on its way, whatever becomes of the sender: a completed send arrives
+// where a receive was waiting for it, although the receiver looks only when the sender has gone.
+class DepartedSenderTest : public DeathTest,
+                           public testing::WithParamInterface<std::tuple<size_t, bool>> {};
+
+TEST_P(DepartedSenderTest, ItsCompletedSendsArrive) {
+  auto [bytes, dies] = GetParam();
+  cluster("connectx", 2);
+  constexpr int kMessages = 3;
+  pid_t receiver = start(0, [&, bytes = bytes] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC});
+    Buffer buffer(here, kMessages * bytes);
+    pair.connect(meeting().exchange(0, pair.address()));
+    for (int i = 0; i < kMessages; ++i) {
+      ASSERT_EQ(pair.receive({buffer.piece(i * bytes, bytes)}), 0);
+    }
+    meeting().signal(3);
+    meeting().wait(4);
+    for (int i = 0; i < kMessages; ++i) {
+      EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+      EXPECT_TRUE(buffer.holds(i, i * bytes, bytes));
+    }
+  });
+  pid_t sender = start(1, [&, bytes = bytes, dies = dies] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC});
+    Buffer buffer(here, kMessages * bytes);
+    pair.connect(meeting().exchange(1, pair.address()));
+    meeting().wait(3);
+    for (int i = 0; i < kMessages; ++i) {
+      buffer.fill(i, i * bytes, bytes);
+      ASSERT_EQ(pair.send({buffer.piece(i * bytes, bytes)}), 0);
+    }
+    for (int i = 0; i < kMessages; ++i) EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+    if (dies) raise(SIGKILL);
+  });
+  int ended = finish(sender);
+  if (dies) {
+    EXPECT_TRUE(killed(ended));
+  } else {
+    EXPECT_EQ(ended, 0);
+  }
+  meeting().signal(4);
+  EXPECT_EQ(finish(receiver), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, DepartedSenderTest,
+                         testing::Combine(testing::Values(8, 4096, 256 * 1024), testing::Bool()),
+                         [](const auto& test) {
+                           return std::to_string(std::get<0>(test.param)) +
+                                  (std::get<1>(test.param) ? "BytesKilled" : "BytesEnded");
+                         });
+
+// A large message stays in its sender's memory until the target has copied it. Nobody has waited
+// for the dead target yet, so the system still has its number.
 TEST_F(DeathTest, LargeUnreliableSendsToOneThatNobodyHasWaitedForEnd) {
   cluster("connectx", 2);
   constexpr size_t kBytes = 1 << 20;

@@ -215,7 +215,7 @@ uint32_t owned_blocks(const fabric::Segment& segment) {
   auto* owners = reinterpret_cast<fabric::layout::Shared<uint32_t>*>(
       segment.bytes_at(segment.header().block_owners));
   uint32_t owned = 0;
-  for (uint32_t i = 0; i < segment.header().block_count; ++i) owned += owners[i].load() != 0;
+  for (uint32_t i = 0; i < segment.header().blocks_used.load(); ++i) owned += owners[i].load() != 0;
   return owned;
 }
 

@@ -1,0 +1,156 @@
+// What becomes of what a dead process held.
+#include "fabric/segment.h"
+#include "platform/doorbell.h"
+#include "platform/process.h"
+
+namespace railyard::fabric {
+
+using namespace layout;
+
+namespace {
+
+// As long as a queue pair that is destroyed waits for its messages to be taken.
+constexpr double kUnreadNs = 100e6;
+
+}  // namespace
+
+bool Segment::alive(uint32_t index) const {
+  const Process& record = process(index);
+  if (record.state.load(std::memory_order_acquire) != kLive) return false;
+  return platform::process_alive(record.pid, record.start_time);
+}
+
+void Segment::reap(uint32_t index) const {
+  Process& record = process(index);
+  uint32_t owner = index + 1, expected = kLive;
+  if (record.state.compare_exchange_strong(expected, kDead)) {
+    record.died_ticks.store(now_ticks());
+    auto give_back = [&](auto table, const Shared<uint32_t>& used) {
+      for (uint32_t i = 0; i < used.load(); ++i) {
+        uint32_t held = owner;
+        (this->*table)(i).owner.compare_exchange_strong(held, 0);
+      }
+    };
+    // First: they say who may have a queue pair now.
+    for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
+      if (share(i).owner.load() == owner) give_back_share(i);
+    }
+    give_back(&Segment::shared_queue, header().shared_queues_used);
+    for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+      QueuePair& pair = queue_pair(i);
+      if (pair.owner.load() != owner) continue;
+      if (pair.domain.load() != 0)
+        hand_over(i, index);  // it receives only
+      else
+        pair.life.store(0, std::memory_order_release);
+    }
+    give_back(&Segment::completion_queue, header().completion_queues_used);
+    for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
+      uint32_t held = owner;
+      bool had = context(i).owner.compare_exchange_strong(held, 0);
+      if (had && profile().killed_owner_leaks) lose_context(context(i).device);
+    }
+  }
+  if (record.state.load() != kDead) return;
+  if (unread_of(index) && now_ticks() - record.died_ticks.load() < ticks_in_ns(kUnreadNs)) return;
+  bury(index);
+}
+
+const Share* Segment::heir(uint32_t queue_pair) const {
+  for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
+    const Share& share = this->share(i);
+    uint32_t owner = share.owner.load(std::memory_order_acquire);
+    if (owner == 0 || share.domain.load(std::memory_order_acquire) == 0) continue;
+    if (share.queue_pair == queue_pair && process(owner - 1).state.load() == kLive) return &share;
+  }
+  return nullptr;
+}
+
+bool Segment::hand_over(uint32_t number, uint32_t from) const {
+  QueuePair& pair = queue_pair(number);
+  bool shared = pair.domain.load(std::memory_order_acquire) != 0;
+  for (uint32_t owner = from + 1;;) {
+    const Share* next = shared ? heir(number) : nullptr;
+    uint32_t next_owner = next ? next->owner.load() : 0;
+    if (next && next_owner == 0) continue;  // given up just now
+    if (next) {
+      pair.context = next->context;
+    } else {
+      pair.life.store(0, std::memory_order_release);
+      pair.connection.store(0, std::memory_order_release);
+      pair.domain.store(0, std::memory_order_release);
+    }
+    if (!pair.owner.compare_exchange_strong(owner, next_owner)) return true;
+    if (!next) return false;
+    // Who has died since may have been reaped before it had this.
+    if (process(next_owner - 1).state.load() == kLive) {
+      context(pair.context).queue_pairs.fetch_add(1);
+      return true;
+    }
+    owner = next_owner;
+  }
+}
+
+// A device that a killed owner never gives back: one context fewer from now on.
+void Segment::lose_context(uint32_t index) const {
+  Limit limit = limit_of(*this, index, Resource::contexts);
+  if (limit.most < 1) return;
+  device(index).limits[static_cast<size_t>(Resource::contexts)].store(limit.most);
+}
+
+// Whether a living peer has not yet taken all that this queue pair has put on the wire. On a real
+// device it has arrived by itself.
+bool Segment::unread(const QueuePair& pair) const {
+  uint64_t connection = pair.connection.load(), sent = pair.on_wire.load();
+  uint32_t number = pair.peer_number.load();
+  if (connection == 0 || sent == 0 || number >= header().queue_pairs_used.load()) return false;
+  const QueuePair& peer = queue_pair(number);
+  uint32_t receiver = peer.owner.load(std::memory_order_acquire);
+  if (receiver == 0 || process(receiver - 1).state.load() != kLive || peer.life.load() == 0 ||
+      static_cast<int32_t>(peer.port) != pair.peer_port.load()) {
+    return false;
+  }
+  if (peer.adopted.load(std::memory_order_acquire) == connection && peer.settled.load() == sent) {
+    return false;
+  }
+  platform::ring_bell(process(receiver - 1).doorbell);
+  return true;
+}
+
+bool Segment::unread_of(uint32_t index) const {
+  bool found = false;
+  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+    found |= queue_pair(i).owner.load() == index + 1 && unread(queue_pair(i));
+  }
+  return found;
+}
+
+void Segment::bury(uint32_t index) const {
+  Process& record = process(index);
+  uint32_t owner = index + 1, expected = kDead;
+  if (!record.state.compare_exchange_strong(expected, kBurying)) return;
+  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+    QueuePair& pair = queue_pair(i);
+    if (pair.owner.load() != owner) continue;
+    pair.connection.store(0, std::memory_order_release);
+    pair.owner.store(0, std::memory_order_release);
+  }
+  for (uint32_t i = 0; i < header().blocks_used.load(); ++i) {
+    if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
+    uint64_t offset = header().blocks + uint64_t{i} * kBlockBytes;
+    // The trace tells what the dead did last; it goes when its record is used again.
+    if (record.trace != 0 && offset - record.trace < kTraceBytes) continue;
+    memory_.discard(offset, kBlockBytes);
+    block_owner(i).store(kUnowned, std::memory_order_release);
+  }
+  record.state.store(kBuried, std::memory_order_release);
+}
+
+void Segment::reap_dead() const {
+  for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
+    uint32_t state = process(i).state.load();
+    if (state == kDead || (state == kLive && !alive(i))) reap(i);
+  }
+}
+
+}  // namespace railyard::fabric
