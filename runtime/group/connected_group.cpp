@@ -97,6 +97,7 @@ ConnectedGroup::~ConnectedGroup() {
   // First all ranks agree that nothing more will be sent, then the queue pairs go.
   engine_->drain();
   side_channel_->leave();
+  engine_->read_rest();
 }
 
 template <typename Work>

@@ -57,6 +57,9 @@ class Engine {
 
   // Before destruction: waits, half a second at most, until what was sent has left.
   void drain() noexcept;
+  // After all ranks have said goodbye: reads what crossed it, credits mostly, so that nothing is left
+  // unread.
+  virtual void read_rest() noexcept {}
 
  protected:
   Engine(const Config& config, SideChannel& side_channel)

@@ -166,6 +166,16 @@ int VerbsEngine::poll(Port& port, CompletionQueue& queue) {
   return count;
 }
 
+void VerbsEngine::read_rest() noexcept {
+  ibv_wc unused[kCompletionsAtOnce];
+  for (Port& port : ports_) {
+    for (CompletionQueue* queue : {port.small_completions.get(), port.large_completions.get()}) {
+      while (queue && queue->poll(unused, kCompletionsAtOnce) > 0) {
+      }
+    }
+  }
+}
+
 void VerbsEngine::lend(std::byte* data, size_t bytes) {
   for (Port& port : ports_) port.lent->lend(data, bytes);
 }

@@ -40,6 +40,7 @@ class VerbsEngine final : public Engine {
   int poll(Port& port, CompletionQueue& queue);
   void lend(std::byte* data, size_t bytes) override;
   void take_back() override;
+  void read_rest() noexcept override;
   void take(const ibv_wc& completion);
   [[noreturn]] void fail_completion(const ibv_wc& completion, const Rail& rail);
 

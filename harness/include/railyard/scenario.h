@@ -55,9 +55,8 @@ struct Expectation {
   std::vector<std::string> verdict_names;      // cables, devices, ranks that the verdict must name
   std::map<int, RankExpectation> ranks;        // -1: every rank without an entry of its own
   std::optional<Nanoseconds> within;           // from the start of the ranks to the verdict
-  // Whether a run that ends well must have read every message that came. Unsaid: railyard-faulty
-  // must; libraries with flow control of their own leave the last credits, as Railyard's runtime
-  // does.
+  // Whether a run that ends well must have read every message that came. Unsaid: ranks of
+  // ours must; libraries with flow control of their own often leave the last credits.
   std::optional<bool> all_read;
 
   bool met_by(const std::string& verdict) const;
