@@ -153,8 +153,14 @@ OperationPlan read_operation(const Reader& entry, int ranks, bool nested) {
 GroupPlan read_group(const Reader& reader, const Cluster& cluster) {
   reader.object({"backend", "deadline", "rails", "matrix"});
   GroupPlan group;
-  if (reader.has("backend"))
-    group.backend = reader.at("backend").one_of({"mesh", "ring", "tcp", "tcp-ring", "any"});
+  if (reader.has("backend")) {
+    group.backend =
+        reader.at("backend").one_of({"mesh", "ring", "tcp", "tcp-ring", "local", "any"});
+    if (group.backend == "local" && cluster.ranks != 1) {
+      reader.at("backend").fail(
+          fmt::format("a local group has one rank, this cluster has {}", cluster.ranks));
+    }
+  }
   if (reader.has("deadline")) {
     group.deadline = reader.at("deadline").duration();
     if (group.deadline->count() < 1'000'000)

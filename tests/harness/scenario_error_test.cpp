@@ -104,6 +104,11 @@ TEST(ScenarioError, MatrixThatIsNotSquare) {
             "bad.json: group/matrix: the matrix has 1 rows for 2 ranks; write one row per rank");
 }
 
+TEST(ScenarioError, LocalGroupOfTwo) {
+  EXPECT_EQ(with(R"("workload": [], "group": {"backend": "local"})"),
+            "bad.json: group/backend: a local group has one rank, this cluster has 2");
+}
+
 TEST(ScenarioError, MatrixWithAnUnknownDevice) {
   EXPECT_EQ(with(R"("workload": [], "group": {"matrix": [[null, "yard9"], ["yard0", null]]})"),
             "bad.json: group/matrix/0/1: node0 has no device 'yard9'; did you mean 'yard0'?");

@@ -188,7 +188,7 @@ int dispatch(int argc, char** argv) {
   bench_app->add_option("--profile", bench_options.profile, "Device profile");
   bench_app->add_option("--cluster", bench_options.cluster_file, "A cluster's or scenario's file");
   bench_app->add_option("--link", bench_options.link, "Shapes every cable, as for exec");
-  bench_app->add_option("--backend", bench_options.backend, "mesh, ring, tcp, tcp-ring or any");
+  bench_app->add_option("--backend", bench_options.backend, "mesh, ring, tcp, tcp-ring, local or any");
   bench_app->add_option("--dtype", bench_options.dtype, "float32, float16, bfloat16, int32, ...");
   bench_app->add_option("--min", bench_options.least, "The smallest size");
   bench_app->add_option("--max", bench_options.most, "The largest size");

@@ -25,7 +25,7 @@ struct Cluster {
 };
 
 struct GroupPlan {
-  std::string backend = "any";  // mesh, ring, tcp, tcp-ring or any
+  std::string backend = "any";  // mesh, ring, tcp, tcp-ring, local or any
   std::optional<Nanoseconds> deadline;
   std::optional<int> rails;            // at most so many per pair
   std::optional<DeviceMatrix> matrix;  // instead of the one that the cables give
