@@ -7,7 +7,8 @@ namespace railyard {
 Rail* Striping::deal(const std::vector<Rail*>& rails) {
   Rail* best = nullptr;
   uint64_t best_most = 1, best_awaited = 0;
-  for (size_t i = 0; i < rails.size(); ++i) {
+  for (size_t step = 0; step < rails.size(); ++step) {
+    size_t i = (turn_ + step) % rails.size();
     Rail* rail = rails[i];
     uint64_t most = std::min(shares_[i].ahead, rail->most_grants()), awaited = rail->awaited();
     if (awaited >= most || !rail->can_grant()) continue;
@@ -21,6 +22,7 @@ Rail* Striping::deal(const std::vector<Rail*>& rails) {
   Share& share = shares_[static_cast<size_t>(best->index())];
   if (best_awaited == 0 && !share.was_late && share.ahead < best->most_grants()) ++share.ahead;
   share.was_late = false;
+  turn_ = static_cast<size_t>(best->index()) + 1;
   return best;
 }
 

@@ -41,6 +41,7 @@ class Striping {
 
   std::array<Share, kMostRails> shares_;
   uint32_t waited_for_ = Rail::kNone;
+  size_t turn_ = 0;  // which of rails that are equally empty is next
 };
 
 }  // namespace railyard

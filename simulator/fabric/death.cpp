@@ -148,8 +148,14 @@ void Segment::bury(uint32_t index) const {
 
 void Segment::reap_dead() const {
   for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
-    uint32_t state = process(i).state.load();
-    if (state == kDead || (state == kLive && !alive(i))) reap(i);
+    if (process(i).state.load() == kLive && !alive(i)) reap(i);
+  }
+  bury_dead();
+}
+
+void Segment::bury_dead() const {
+  for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
+    if (process(i).state.load() == kDead) reap(i);
   }
 }
 

@@ -105,6 +105,8 @@ class Segment {
   void reap(uint32_t process) const;
   // Reaps every process that is found dead.
   void reap_dead() const;
+  // The rest of it for those that were found dead before.
+  void bury_dead() const;
 
  private:
   bool open_blocks(uint32_t end) const;
