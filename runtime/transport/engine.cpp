@@ -31,10 +31,13 @@ bool Engine::sends_pending() const {
 void Engine::drain() noexcept {
   auto end = Clock::now() + kDrain;
   try {
-    for (const Link& link : links_) {
-      for (Rail* rail : link.rails) rail->flush_sends();
-    }
-    while (sends_pending() && !side_channel_.has_news() && Clock::now() < end) poll();
+    do {
+      // Again and again: polling may post credits, and a rail may have none for its last words.
+      for (const Link& link : links_) {
+        for (Rail* rail : link.rails) rail->flush_sends();
+      }
+      poll();
+    } while (sends_pending() && !side_channel_.has_news() && Clock::now() < end);
   } catch (const Error&) {
     // Whoever destroys a group has no use for its last words any more.
   }
