@@ -14,7 +14,8 @@ export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1  # as build.sh
 export ASAN_OPTIONS=abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 # Programs of a test are forked from it before they have threads; a report ends the program, and so the test.
-export TSAN_OPTIONS=halt_on_error=1:exitcode=66:die_after_fork=0:suppressions=$root/tools/sanitize/thread.txt
+# By default each of them waits a second before it ends.
+export TSAN_OPTIONS=halt_on_error=1:exitcode=66:die_after_fork=0:atexit_sleep_ms=50:suppressions=$root/tools/sanitize/thread.txt
 
 # What gains nothing here.
 left_out=(
