@@ -15,4 +15,6 @@ chosen='^(simulator\.([A-Z]|abi|kill)|runtime\.|scenario\.|harness\.(Observer|Pr
 left='scenario\.(recv-prefill-deadlock|recv-prefill-race-drop|ds4-1024|exo-1712|hellas-77|mlx-3033|mlx-3388|mlx-3755|mlx-4060|mlx-4278|mlx-4281|oneccl-209)$'
 # A file system that is full is told by fallocate alone, before the memory is touched.
 left+='|CrowdTest\.AFullFileSystem'
+# Memory is laid in large pages at one's wish on Linux alone.
+left+='|HotMemoryTest\.LiesInLargePages'
 exec ctest --test-dir "$build" --output-on-failure -j2 -R "$chosen" -E "$left"

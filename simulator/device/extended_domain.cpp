@@ -19,7 +19,9 @@ uint64_t find_domain(const Segment& segment, uint32_t device, const struct stat&
     uint32_t owner = share.owner.load(std::memory_order_acquire);
     uint64_t number = share.domain.load(std::memory_order_acquire);
     if (owner == 0 || number == 0 || share.queue_pair != 0 || share.device != device) continue;
-    if (share.file == file.st_ino && share.file_system == file.st_dev && segment.alive(owner - 1)) {
+    bool same = share.file == static_cast<uint64_t>(file.st_ino) &&
+                share.file_system == static_cast<uint64_t>(file.st_dev);
+    if (same && segment.alive(owner - 1)) {
       return number;
     }
   }

@@ -10,7 +10,7 @@ HotMemory::HotMemory() : block_bytes_(platform::large_page_bytes()) {}
 
 bool HotMemory::note(const void* data, uint64_t bytes) {
   if (block_bytes_ == 0) return false;
-  auto begin = reinterpret_cast<uintptr_t>(data), end = begin + bytes;
+  uintptr_t begin = reinterpret_cast<uintptr_t>(data), end = begin + bytes;
   bool found = false;
   for (uintptr_t at = begin / block_bytes_ * block_bytes_; at < end; at += block_bytes_) {
     Block& block = blocks_[at / block_bytes_ % kBlocks];
@@ -19,7 +19,8 @@ bool HotMemory::note(const void* data, uint64_t bytes) {
       block.bytes_left.store(kWorthIt * static_cast<int64_t>(block_bytes_),
                              std::memory_order_relaxed);
     }
-    uint64_t copied = std::min(end, at + block_bytes_) - std::max(begin, at);
+    uintptr_t past = at + block_bytes_;
+    uint64_t copied = std::min(end, past) - std::max(begin, at);
     int64_t left = block.bytes_left.load(std::memory_order_relaxed) - static_cast<int64_t>(copied);
     if (left <= 0) {
       want(at);
