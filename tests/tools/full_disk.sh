@@ -38,7 +38,7 @@ rm /tmp/full-disk.out.$$
 expect_broken "the run's own files"
 umount "$small"
 
-mount -t tmpfs -o size=64k tmpfs /dev/shm || fail "cannot mount"
+mount -t tmpfs -o size=16k tmpfs /dev/shm || fail "cannot mount"
 "$railyard" run scenarios/passes.json scenarios/stopped.json > /tmp/full-disk.out.$$ 2> /dev/null
 code=$?
 grep "railyard itself failed" /tmp/full-disk.out.$$ | head -1 > /tmp/full-disk.$$
