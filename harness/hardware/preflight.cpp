@@ -58,16 +58,22 @@ void RemoteHosts::reach(size_t host) {
   Entry& entry = hosts_[host];
   entry.ssh = std::make_unique<Ssh>(plan_.hosts[host].host.ssh, place_.path());
   std::string named = plan_.hosts[host].directory;
-  // Where Railyard is: where the hostfile says, in the path, or in this user's cache.
-  CommandResult result = entry.ssh->run(fmt::format(
+  // Where Railyard is: where the hostfile says, in the path, or in this user's cache. The last line
+  // tells that the answer is whole.
+  std::string ask = fmt::format(
       "uname -sm; D={}; [ -n \"$D\" ] || D=$(dirname \"$(dirname \"$(command -v railyard-host || "
-      "echo /-/-/-)\")\"); [ -x \"$D/bin/railyard-host\" ] && echo \"$D\"; exit 0",
-      shell_quoted(named)));
-  if (result.exit != 0) throw std::runtime_error(why_not(result));
+      "echo /-/-/-)\")\"); [ -x \"$D/bin/railyard-host\" ] && echo \"$D\"; echo .; exit 0",
+      shell_quoted(named));
+  CommandResult result;
+  for (int tries = 0; tries < 3 && !result.output.ends_with("\n.\n"); ++tries) {
+    result = entry.ssh->run(ask);
+    if (result.exit != 0) throw std::runtime_error(why_not(result));
+  }
   std::istringstream lines(result.output);
   std::string system;
   std::getline(lines, system);
-  if (std::getline(lines, entry.directory)) return;
+  if (std::getline(lines, entry.directory) && entry.directory != ".") return;
+  entry.directory.clear();
   if (!named.empty()) {
     throw std::runtime_error(
         fmt::format("there is no {}/bin/railyard-host; install Railyard there, or leave "
