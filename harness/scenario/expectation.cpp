@@ -52,11 +52,7 @@ std::string Expectation::verdict_text() const {
 Expectation read_expectation(const Reader& reader, int ranks, std::vector<FaultPlan>& faults) {
   reader.object({"verdict", "verdict_names", "ranks", "within", "all_read", "faults"});
   Expectation expectation;
-  if (reader.has("all_read")) {
-    Reader all_read = reader.at("all_read");
-    if (!all_read.json().is_boolean()) all_read.fail("this is true or false");
-    expectation.all_read = all_read.json().get<bool>();
-  }
+  if (reader.has("all_read")) expectation.all_read = reader.at("all_read").flag();
   if (reader.has("verdict")) {
     Reader verdict = reader.at("verdict");
     expectation.verdicts.clear();

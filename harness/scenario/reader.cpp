@@ -134,6 +134,11 @@ std::string Reader::text() const {
   return value_->get<std::string>();
 }
 
+bool Reader::flag() const {
+  if (!value_->is_boolean()) fail("this is true or false");
+  return value_->get<bool>();
+}
+
 std::string Reader::one_of(const std::vector<std::string>& choices) const {
   std::string word = text();
   if (std::find(choices.begin(), choices.end(), word) == choices.end()) {

@@ -45,6 +45,7 @@ class Reader {
   bool is_null() const { return value_->is_null(); }
 
   std::string text() const;
+  bool flag() const;
   std::string one_of(const std::vector<std::string>& choices) const;
   uint64_t whole(uint64_t least, uint64_t most) const;
   std::chrono::nanoseconds duration() const;

@@ -85,13 +85,12 @@ class Context : public verbs_context {
   Context(Attachment& attachment, uint32_t device, uint32_t record_index, ibv_device* face);
   void watch_port();
   void fail_overrun();
+  void find_receivers();
 
   Attachment& attachment_;
   uint32_t device_;
   uint32_t record_index_;
   EventPipe events_;
-  void find_receivers();
-
   uint32_t topology_epoch_ = 0;
   uint32_t sharing_epoch_ = 0;  // of the fabric, when `visited` was found; 0: never
   bool port_active_ = false;

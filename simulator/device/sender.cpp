@@ -18,7 +18,6 @@ namespace {
 constexpr uint32_t kStalledPolls = 1024;
 constexpr double kLookAtPeerNs = 10e6;
 constexpr int64_t kLingerStepNs = 20'000;
-constexpr double kLingerNs = 100e6;
 
 bool atomic(ibv_wr_opcode opcode) {
   return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
@@ -529,12 +528,10 @@ void QueuePair::look_for_death() {
   uint64_t now = segment().now_ticks();
   if (now - looked_at_peer_ < segment().ticks_in_ns(kLookAtPeerNs)) return;
   looked_at_peer_ = now;
-  auto look = [&](const layout::QueuePair& peer) {
-    uint32_t owner = peer.owner.load(std::memory_order_acquire);
-    if (owner != 0 && !segment().alive(owner - 1)) segment().reap(owner - 1);
-  };
-  if (!datagrams()) look(peer_record());
-  if (!pending_.empty()) look(segment().queue_pair(pending_.front().receiver));
+  if (!datagrams()) segment().reap_if_dead(peer_record().owner);
+  if (!pending_.empty()) {
+    segment().reap_if_dead(segment().queue_pair(pending_.front().receiver).owner);
+  }
 }
 
 // Whether the time for all retries of the oldest message is over. It runs only while nobody could
@@ -570,7 +567,7 @@ void QueuePair::linger() {
            read_settled() != on_wire_;
   };
   // By the clock, as a step may take long where many want the cores.
-  uint64_t end = segment().now_ticks() + segment().ticks_in_ns(kLingerNs);
+  uint64_t end = segment().now_ticks() + segment().ticks_in_ns(fabric::kUnreadNs);
   while (unread() && segment().now_ticks() < end) {
     ring_peer(true);
     platform::pause_thread(kLingerStepNs);

@@ -180,14 +180,11 @@ void QueuePair::wake_next_settler() const {
 
 // Whoever died takes no messages any more: what is for it has to be refused by whoever is left.
 void QueuePair::look_for_dead_sharers() const {
-  auto look = [&](const layout::Shared<uint32_t>& owner) {
-    uint32_t process = owner.load(std::memory_order_acquire);
-    if (process != 0 && !segment().alive(process - 1)) segment().reap(process - 1);
-  };
   if (completed_ != posted_) {
-    if (const layout::SharedQueue* named = named_by(send_at(completed_))) look(named->owner);
+    const layout::SharedQueue* named = named_by(send_at(completed_));
+    if (named) segment().reap_if_dead(named->owner);
   }
-  look(peer_record().owner);
+  segment().reap_if_dead(peer_record().owner);
   ring_peer(true);
 }
 

@@ -7,13 +7,6 @@ namespace railyard::fabric {
 
 using namespace layout;
 
-namespace {
-
-// As long as a queue pair that is destroyed waits for its messages to be taken.
-constexpr double kUnreadNs = 100e6;
-
-}  // namespace
-
 bool Segment::alive(uint32_t index) const {
   const Process& record = process(index);
   if (record.state.load(std::memory_order_acquire) != kLive) return false;
@@ -144,6 +137,11 @@ void Segment::bury(uint32_t index) const {
     block_owner(i).store(kUnowned, std::memory_order_release);
   }
   record.state.store(kBuried, std::memory_order_release);
+}
+
+void Segment::reap_if_dead(const Shared<uint32_t>& owner) const {
+  uint32_t process = owner.load(std::memory_order_acquire);
+  if (process != 0 && !alive(process - 1)) reap(process - 1);
 }
 
 void Segment::reap_dead() const {

@@ -1,7 +1,8 @@
 // The layout of a fabric's shared-memory segment.
 //
 //   SegmentHeader | nodes | devices | ports | cables | switches | processes | contexts |
-//   queue pairs | completion queues | shared queues | shares | faults | block owners | blocks (64 KiB each)
+//   queue pairs | completion queues | shared queues | shares | faults | block owners | blocks
+// (of 16 KiB)
 //
 // Two rules make the death of a process at any instruction harmless to the others:
 //   1. A word has one writer, the process whose record it lies in. A record's first word says whose it

@@ -11,6 +11,10 @@
 
 namespace railyard::fabric {
 
+// How long the messages of a queue pair that goes, by itself or with its process, are kept for those
+// who have not looked yet.
+inline constexpr double kUnreadNs = 100e6;
+
 class Segment {
  public:
   // Lays out an empty fabric with so many of each; the caller fills the tables and calls publish().
@@ -103,6 +107,8 @@ class Segment {
   // Gives back what a dead process held: at once what nobody else looks at, and the messages that it put
   // on wires when its peers have had their chance to take them. May be called again and again.
   void reap(uint32_t process) const;
+  // Reaps the owner of a record, as its word says it, if that is found dead.
+  void reap_if_dead(const layout::Shared<uint32_t>& owner) const;
   // Reaps every process that is found dead.
   void reap_dead() const;
   // The rest of it for those that were found dead before.

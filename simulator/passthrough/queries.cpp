@@ -13,6 +13,33 @@
 
 using namespace railyard::passthrough;
 
+namespace {
+
+// A verb that asks a device, by `ask`, and `tell`s the record what it was answered.
+template <typename Ask, typename Tell>
+int query(Point point, ibv_context* context, const Ask& ask, const Tell& tell) {
+  const char* device = name_of_device(context);
+  Inside inside(point);
+  if (int error = enter(point, device)) return errno = error;
+  int result = ask();
+  Line line(device, name_of(point));
+  line.add("errno", errno_of(result));
+  if (result == 0) tell(line);
+  return result;
+}
+
+template <typename Ask>
+int query_port(ibv_context* context, ibv_port_attr* out, const Ask& ask) {
+  return query(Point::query_port, context, ask, [&](Line& line) {
+    line.add("state", out->state)
+        .add("gids", out->gid_tbl_len)
+        .add("message_bytes", out->max_msg_sz)
+        .add("link_layer", out->link_layer);
+  });
+}
+
+}  // namespace
+
 RAILYARD_VERB ibv_device** ibv_get_device_list(int* count) {
   Inside inside(Point::get_device_list);
   if (int error = enter(Point::get_device_list, "")) {
@@ -28,45 +55,19 @@ RAILYARD_VERB ibv_device** ibv_get_device_list(int* count) {
 
 RAILYARD_VERB int ibv_query_device(ibv_context* context, ibv_device_attr* out) {
   static auto ask = real<int (*)(ibv_context*, ibv_device_attr*)>("ibv_query_device");
-  const char* device = name_of_device(context);
-  Inside inside(Point::query_device);
-  if (int error = enter(Point::query_device, device)) return errno = error;
-  int result = ask(context, out);
-  Line line(device, "ibv_query_device");
-  line.add("errno", errno_of(result));
-  if (result == 0) {
-    line.add("queue_pairs", out->max_qp)
-        .add("protection_domains", out->max_pd)
-        .add("completion_queues", out->max_cq)
-        .add("memory_regions", out->max_mr)
-        .add("requests", out->max_qp_wr)
-        .add("completions", out->max_cqe)
-        .add("sges", out->max_sge)
-        .add("region_bytes", static_cast<int64_t>(out->max_mr_size));
-  }
-  return result;
+  return query(
+      Point::query_device, context, [&] { return ask(context, out); },
+      [&](Line& line) {
+        line.add("queue_pairs", out->max_qp)
+            .add("protection_domains", out->max_pd)
+            .add("completion_queues", out->max_cq)
+            .add("memory_regions", out->max_mr)
+            .add("requests", out->max_qp_wr)
+            .add("completions", out->max_cqe)
+            .add("sges", out->max_sge)
+            .add("region_bytes", static_cast<int64_t>(out->max_mr_size));
+      });
 }
-
-namespace {
-
-template <typename Ask>
-int query_port(ibv_context* context, ibv_port_attr* out, const Ask& ask) {
-  const char* device = name_of_device(context);
-  Inside inside(Point::query_port);
-  if (int error = enter(Point::query_port, device)) return errno = error;
-  int result = ask();
-  Line line(device, "ibv_query_port");
-  line.add("errno", errno_of(result));
-  if (result == 0) {
-    line.add("state", out->state)
-        .add("gids", out->gid_tbl_len)
-        .add("message_bytes", out->max_msg_sz)
-        .add("link_layer", out->link_layer);
-  }
-  return result;
-}
-
-}  // namespace
 
 // The symbol's callers have the structure as it was before `flags` had a successor.
 RAILYARD_VERB int ibv_query_port(ibv_context* context, uint8_t port, _compat_ibv_port_attr* out) {

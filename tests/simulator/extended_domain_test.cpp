@@ -37,14 +37,6 @@ class Name {
   int descriptor_;
 };
 
-ibv_xrcd* open_domain(Program& program, int descriptor, int flags = O_CREAT) {
-  ibv_xrcd_init_attr wanted{};
-  wanted.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS;
-  wanted.fd = descriptor;
-  wanted.oflags = flags;
-  return ibv_open_xrcd(program.context, &wanted);
-}
-
 // A program that takes part in a domain; what it makes of it goes before it.
 struct Member {
   Program here;
@@ -62,16 +54,7 @@ class Inbox {
  public:
   explicit Inbox(Member& member, ibv_comp_channel* channel = nullptr)
       : queue(member.here, 256, channel), memory(member.here, 64 * 1024, Buffer::kAllAccess) {
-    ibv_srq_init_attr_ex wanted{};
-    wanted.attr.max_wr = 64;
-    wanted.attr.max_sge = 1;
-    wanted.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ |
-                       IBV_SRQ_INIT_ATTR_PD;
-    wanted.srq_type = IBV_SRQT_XRC;
-    wanted.xrcd = member.domain;
-    wanted.cq = queue.get();
-    wanted.pd = member.here.domain;
-    shared_ = ibv_create_srq_ex(member.here.context, &wanted);
+    shared_ = create_extended_queue(member.here, member.domain, queue, 64);
     if (!shared_) throw std::runtime_error("ibv_create_srq_ex");
   }
   ~Inbox() { EXPECT_EQ(ibv_destroy_srq(shared_), 0); }
@@ -204,6 +187,13 @@ class ExtendedDomainTest : public VerbsTest {
     meeting().signal(kReady);
     return receiver;
   }
+  // A program that has the receiver until all is done.
+  void hold_receiver() {
+    Member member(name_.descriptor());
+    ibv_qp* receiver = meet_sender(member);
+    meeting().wait(kDone);
+    EXPECT_EQ(ibv_destroy_qp(receiver), 0);
+  }
   void meet_receiver(Sender& sender) {
     meeting().tell(kSender, sender.address());
     connect(sender.here, sender.get(), meeting().hear<Address>(kReceiver));
@@ -243,7 +233,7 @@ TEST_F(ExtendedDomainTest, WhatIsMissingOrWrongIsRefused) {
   cluster("connectx");
   program([&] {
     Program here;
-    EXPECT_EQ(open_domain(here, 12345), nullptr);
+    EXPECT_EQ(open_domain(here, 12345, O_CREAT), nullptr);
     EXPECT_EQ(errno, EBADF);
     ibv_xrcd_init_attr wanted{.comp_mask = IBV_XRCD_INIT_ATTR_FD, .fd = -1, .oflags = O_CREAT};
     EXPECT_EQ(ibv_open_xrcd(here.context, &wanted), nullptr);
@@ -390,13 +380,7 @@ TEST_F(ExtendedDomainTest, AMessageWakesTheProcessThatItIsFor) {
 
 // Annex A14: the protection domain is that of the shared receive queue that the request names.
 TEST_F(ExtendedDomainTest, AWriteGoesToTheMemoryOfTheQueuesOwner) {
-  run(
-      [&] {
-        Member member(name_.descriptor());
-        ibv_qp* receiver = meet_sender(member);
-        meeting().wait(kDone);
-        EXPECT_EQ(ibv_destroy_qp(receiver), 0);
-      },
+  run([&] { hold_receiver(); },
       [&] {
         Member member(name_.descriptor());
         Inbox inbox(member);
@@ -416,13 +400,7 @@ TEST_F(ExtendedDomainTest, AWriteGoesToTheMemoryOfTheQueuesOwner) {
 }
 
 TEST_F(ExtendedDomainTest, AQueueOfAnotherDomainIsNotFound) {
-  run(
-      [&] {
-        Member member(name_.descriptor());
-        ibv_qp* receiver = meet_sender(member);
-        meeting().wait(kDone);
-        EXPECT_EQ(ibv_destroy_qp(receiver), 0);
-      },
+  run([&] { hold_receiver(); },
       [&] {
         Member member(-1);
         Inbox inbox(member);

@@ -174,24 +174,10 @@ TEST_F(SharedReceiveTest, AnExtendedSenderChoosesAmongSharedQueues) {
     Program here;
     Queue sends(here), first_queue(here), second_queue(here);
     Buffer from(here, 4096), to(here, 4096);
-    ibv_xrcd_init_attr domain_wanted{.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS,
-                                     .fd = -1,
-                                     .oflags = O_CREAT};
-    ibv_xrcd* domain = ibv_open_xrcd(here.context, &domain_wanted);
+    ibv_xrcd* domain = open_domain(here, -1, O_CREAT);
     ASSERT_NE(domain, nullptr);
-    auto create_shared = [&](Queue& completions) {
-      ibv_srq_init_attr_ex wanted{};
-      wanted.attr.max_wr = 8;
-      wanted.attr.max_sge = 1;
-      wanted.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ |
-                         IBV_SRQ_INIT_ATTR_PD;
-      wanted.srq_type = IBV_SRQT_XRC;
-      wanted.xrcd = domain;
-      wanted.cq = completions.get();
-      wanted.pd = here.domain;
-      return ibv_create_srq_ex(here.context, &wanted);
-    };
-    ibv_srq *first = create_shared(first_queue), *second = create_shared(second_queue);
+    ibv_srq* first = create_extended_queue(here, domain, first_queue, 8);
+    ibv_srq* second = create_extended_queue(here, domain, second_queue, 8);
     ASSERT_TRUE(first && second);
     uint32_t number = 0;
     ASSERT_EQ(ibv_get_srq_num(second, &number), 0);

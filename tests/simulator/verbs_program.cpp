@@ -316,4 +316,26 @@ LocalPair::LocalPair(Program& program, PairOptions options)
   right.connect(left.address());
 }
 
+ibv_xrcd* open_domain(Program& program, int descriptor, int flags) {
+  ibv_xrcd_init_attr wanted{};
+  wanted.comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS;
+  wanted.fd = descriptor;
+  wanted.oflags = flags;
+  return ibv_open_xrcd(program.context, &wanted);
+}
+
+ibv_srq* create_extended_queue(Program& program, ibv_xrcd* domain, Queue& completions,
+                               uint32_t receives) {
+  ibv_srq_init_attr_ex wanted{};
+  wanted.attr.max_wr = receives;
+  wanted.attr.max_sge = 1;
+  wanted.comp_mask =
+      IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ | IBV_SRQ_INIT_ATTR_PD;
+  wanted.srq_type = IBV_SRQT_XRC;
+  wanted.xrcd = domain;
+  wanted.cq = completions.get();
+  wanted.pd = program.domain;
+  return ibv_create_srq_ex(program.context, &wanted);
+}
+
 }  // namespace railyard::test

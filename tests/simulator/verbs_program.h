@@ -175,4 +175,10 @@ struct LocalPair {
   Pair left, right;
 };
 
+// An XRC domain of its own (descriptor -1) or of a file, and a shared receive queue of one, with a
+// receive of one piece each; nullptr and errno.
+ibv_xrcd* open_domain(Program& program, int descriptor, int flags);
+ibv_srq* create_extended_queue(Program& program, ibv_xrcd* domain, Queue& completions,
+                               uint32_t receives);
+
 }  // namespace railyard::test
