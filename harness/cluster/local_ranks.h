@@ -6,6 +6,7 @@
 
 #include "cluster/rank_site.h"
 #include "cluster/relay.h"
+#include "cluster/reserved_port.h"
 #include "cluster/workplace.h"
 #include "railyard/scenario.h"
 

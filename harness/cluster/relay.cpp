@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "cluster/workplace.h"
+#include "cluster/reserved_port.h"
 
 namespace railyard::harness {
 

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +17,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "cluster/ip_address.h"
 #include "railyard/guard.h"
 
 namespace railyard::harness {
@@ -116,30 +114,6 @@ PageFile::PageFile(const std::string& path) {
 
 PageFile::~PageFile() {
   if (page_) munmap(page_, kWorkerPageBytes);
-}
-
-ReservedPort::ReservedPort(bool hold, const std::string& where) {
-  IpAddress address(where);
-  socket_ = socket(address.family(), SOCK_STREAM, 0);
-  if (socket_ < 0) fail("cannot make a socket");
-  fcntl(socket_, F_SETFD, FD_CLOEXEC);
-  int yes = 1;
-  setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  if (bind(socket_, address.get(), address.size()) != 0) {
-    fail("cannot get a TCP port on " + where);
-  }
-  number_ = IpAddress::of(socket_).port();
-#ifndef RAILYARD_LINUX
-  hold = false;  // elsewhere a second bind is refused while the first one stands
-#endif
-  if (!hold) {
-    close(socket_);
-    socket_ = -1;
-  }
-}
-
-ReservedPort::~ReservedPort() {
-  if (socket_ >= 0) close(socket_);
 }
 
 std::string tail_of(const std::string& file, int lines) {

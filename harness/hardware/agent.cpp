@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "cluster/relay.h"
+#include "cluster/reserved_port.h"
 #include "cluster/workplace.h"
 #include "hardware/channel.h"
 #include "platform/executable.h"

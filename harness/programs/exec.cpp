@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "cluster/environment.h"
+#include "cluster/reserved_port.h"
 #include "cluster/workplace.h"
 #include "platform/executable.h"
 #include "platform/sockets.h"

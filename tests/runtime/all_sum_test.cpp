@@ -141,7 +141,8 @@ TEST(Devices, WithoutLimits) {
 // One context per device (mlx#3245): a second group must share the first one's.
 TEST(Groups, TwoOfAProcessShareItsDevices) {
   Yard yard("apple-thunderbolt5", 2);
-  std::string second = "second:" + std::to_string(free_port());
+  harness::ReservedPort port(true);
+  std::string second = "second:" + std::to_string(port.number());
   for (const Outcome& outcome : yard.run({"all_sum:int32:100:1", second, "all_sum:int32:100:1"})) {
     EXPECT_TRUE(outcome.ok()) << outcome.output;
   }

@@ -119,22 +119,25 @@ void from_double(double value, std::byte* element, Dtype dtype) {
   }
 }
 
-std::vector<std::byte> data_of_rank(int rank, unsigned seed, size_t bytes, Dtype dtype) {
+std::vector<std::byte> data_of_rank(int rank, unsigned seed, size_t bytes, Dtype dtype,
+                                    size_t offset) {
   std::vector<std::byte> data(bytes);
-  size_t step = scalar_bytes(dtype);
+  size_t step = scalar_bytes(dtype), first = offset / step;
   for (size_t i = 0; i < bytes / step; ++i) {
-    size_t mixed = (i * 2654435761u + seed * 40503u + static_cast<size_t>(rank) * 97u) >> 3;
+    size_t mixed =
+        ((first + i) * 2654435761u + seed * 40503u + static_cast<size_t>(rank) * 97u) >> 3;
     double value = static_cast<double>(mixed % (dtype == Dtype::Bool ? 2 : 7));
     from_double(value, data.data() + i * step, dtype);
   }
   return data;
 }
 
-std::vector<std::byte> sum_of_ranks(int ranks, unsigned seed, size_t bytes, Dtype dtype) {
-  std::vector<std::byte> total = data_of_rank(0, seed, bytes, dtype);
+std::vector<std::byte> sum_of_ranks(int ranks, unsigned seed, size_t bytes, Dtype dtype,
+                                    size_t offset) {
+  std::vector<std::byte> total = data_of_rank(0, seed, bytes, dtype, offset);
   size_t step = scalar_bytes(dtype);
   for (int rank = 1; rank < ranks; ++rank) {
-    std::vector<std::byte> data = data_of_rank(rank, seed, bytes, dtype);
+    std::vector<std::byte> data = data_of_rank(rank, seed, bytes, dtype, offset);
     for (size_t at = 0; at + step <= bytes; at += step) {
       double sum = to_double(total.data() + at, dtype) + to_double(data.data() + at, dtype);
       from_double(sum, total.data() + at, dtype);

@@ -63,14 +63,15 @@ TEST_P(Rails, OfDifferentSpeed) {
       {"all_sum:float32:700000:2", "move:0:1:3000000", "move:1:0:5000:20", "barrier"}));
 }
 
-// A rail that is four times slower carries few messages, and the fast one does not wait for it.
+// A rail that is much slower carries few messages, and the fast one does not wait for it.
 TEST(RailsOfDifferentSpeed, TheSlowOneCarriesFew) {
   for (int slow : {0, 1}) {
     Yard yard("apple-thunderbolt5", 2, 2);
-    // So slow that it matters little when the ranks get a processor.
+    // A message of 256 KiB takes 13 ms over the one and 262 ms over the other: ranks that get a
+    // processor but now and then still find more of the former complete.
     for (int cable : {0, 1}) {
       fabric::LinkModel link;
-      link.bandwidth_bytes_per_s = cable == slow ? 5e6 : 20e6;
+      link.bandwidth_bytes_per_s = cable == slow ? 1e6 : 20e6;
       yard.fabric().shape(cable, -1, link);
     }
     expect_ok(yard.backend("ring").run({"move:0:1:16777216"}));
@@ -79,7 +80,7 @@ TEST(RailsOfDifferentSpeed, TheSlowOneCarriesFew) {
       const auto& links = cables[static_cast<size_t>(cable)].links;
       return std::max(links[0].messages, links[1].messages);
     };
-    // By turns each would carry as many; by speed it is four to one.
+    // By turns each would carry as many; by speed it is twenty to one.
     EXPECT_GT(carried(1 - slow), 2 * carried(slow)) << "cable " << slow << " is slow";
   }
 }

@@ -1,9 +1,7 @@
 #include "ranks.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,11 +91,16 @@ void Ranks::wait_for_line(int rank, const std::string& line) {
 
 void Ranks::tell_all() {
   for (Process& process : processes_) {
-    if (write(process.input, "\n", 1) != 1) throw std::runtime_error("a rank is gone");
+    if (!process.reaped && write(process.input, "\n", 1) != 1)
+      throw std::runtime_error("a rank is gone");
   }
 }
 
-std::vector<Outcome> Ranks::wait(std::chrono::milliseconds most) {
+std::vector<Outcome> Ranks::wait(std::chrono::milliseconds most) { return wait_for(-1, most); }
+
+std::vector<Outcome> Ranks::wait_without(int rank) { return wait_for(rank, kPatience); }
+
+std::vector<Outcome> Ranks::wait_for(int without, std::chrono::milliseconds most) {
   auto begin = std::chrono::steady_clock::now();
   std::vector<Outcome> outcomes;
   // By turns, so that each one's time is its own.
@@ -105,7 +108,7 @@ std::vector<Outcome> Ranks::wait(std::chrono::milliseconds most) {
   for (bool running = true; running;) {
     running = false;
     for (size_t i = 0; i < processes_.size(); ++i) {
-      if (processes_[i].reaped) continue;
+      if (processes_[i].reaped || static_cast<int>(i) == without) continue;
       outcomes[i] = finish(processes_[i], begin, most);
       running = running || !processes_[i].reaped;
     }
@@ -130,20 +133,6 @@ Outcome Ranks::finish(Process& process, std::chrono::steady_clock::time_point be
   outcome.output = process.printed;
   parse_error(outcome);
   return outcome;
-}
-
-int free_port() {
-  int probe = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  if (bind(probe, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      getsockname(probe, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  close(probe);
-  return ntohs(address.sin_port);
 }
 
 TemporaryFile::TemporaryFile(const std::string& text) {

@@ -55,12 +55,14 @@ class Ranks {
 
   // Blocks until this rank has printed a line.
   void wait_for_line(int rank, const std::string& line);
-  // Sends a line to every rank's standard input.
+  // Sends a line to the standard input of every rank that was not seen to end.
   void tell_all();
   pid_t pid(int rank) const { return processes_[static_cast<size_t>(rank)].pid; }
 
   // Waits for all; one that does not end within `most` is killed and has signal SIGKILL.
   std::vector<Outcome> wait(std::chrono::milliseconds most = kPatience);
+  // Waits for all but `rank`, which is left as it is: stopped, or waiting for a line.
+  std::vector<Outcome> wait_without(int rank);
 
  private:
   struct Process {
@@ -70,15 +72,13 @@ class Ranks {
     bool reaped = false;
   };
 
+  std::vector<Outcome> wait_for(int without, std::chrono::milliseconds most);
   Outcome finish(Process& process, std::chrono::steady_clock::time_point begin,
                  std::chrono::milliseconds most);
   static void read_output(Process& process);
 
   std::vector<Process> processes_;
 };
-
-// A TCP port that was free a moment ago.
-int free_port();
 
 // A file with this text that goes away with the object.
 class TemporaryFile {

@@ -11,7 +11,7 @@
 #include <future>
 #include <thread>
 
-#include "ranks.h"
+#include "cluster/reserved_port.h"
 
 namespace railyard {
 namespace {
@@ -25,7 +25,7 @@ using Clock = SideChannel::Clock;
 class SideChannelTest : public testing::Test {
  protected:
   SideChannel::Options options(int rank, int size, int deadline_ms = 5000) const {
-    return {rank, size, fmt::format("127.0.0.1:{}", port_), milliseconds(deadline_ms)};
+    return {rank, size, fmt::format("127.0.0.1:{}", port_.number()), milliseconds(deadline_ms)};
   }
 
   // Runs `work(rank)` for each rank; returns the text of each one's error, or "ok".
@@ -47,7 +47,22 @@ class SideChannelTest : public testing::Test {
     return texts;
   }
 
-  const int port_ = test::free_port();
+  // Connects to rank 0's port, or listens there in its place.
+  int stranger(int (*meet)(int, const sockaddr*, socklen_t)) const {
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port_.number()));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (meet(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+      return descriptor;
+    }
+    close(descriptor);
+    return -1;
+  }
+
+  const harness::ReservedPort port_{true};
 };
 
 TEST_F(SideChannelTest, ExchangesInTheOrderOfRanks) {
@@ -112,32 +127,24 @@ TEST_F(SideChannelTest, StrangersAreIgnored) {
       return;
     }
     std::this_thread::sleep_for(milliseconds(100));
-    int stranger = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port_));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(stranger, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+    int visitor = stranger(connect);
+    if (visitor >= 0) {
       const char* words = "GET / HTTP/1.1\r\n\r\n";
-      if (write(stranger, words, 18) != 18) throw Error(ErrorCode::device, "not written");
+      if (write(visitor, words, 18) != 18) throw Error(ErrorCode::device, "not written");
     }
     std::this_thread::sleep_for(milliseconds(300));
-    close(stranger);
+    close(visitor);
   });
   EXPECT_THAT(texts, ElementsAre("ok", "ok", "ok"));
 }
 
 TEST_F(SideChannelTest, PortInUse) {
-  auto first = std::async(std::launch::async, [&] {
-    try {
-      SideChannel::connect(options(0, 2, 500));
-    } catch (const Error&) {
-    }
-  });
-  std::this_thread::sleep_for(milliseconds(100));
+  int other = stranger(bind);
+  ASSERT_EQ(listen(other, 1), 0);
   auto texts = run({0}, [&](int rank) { SideChannel::connect(options(rank, 2, 500)); });
   EXPECT_THAT(texts[0], HasSubstr("side-channel-lost"));
   EXPECT_THAT(texts[0], HasSubstr("cannot listen on 127.0.0.1"));
+  close(other);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 
 TEST(Start, MissingRankIsNamed) {
   Yard yard("apple-thunderbolt5", 4);
-  yard.bootstrap_deadline_ms(static_cast<int>(unhurried(600).count()));
+  yard.bootstrap_deadline_ms(static_cast<int>(unhurried(2000).count()));
   for (int rank : {0, 1, 2}) yard.start_rank(rank, {"barrier"});
   for (const Outcome& outcome : yard.ranks().wait()) {
     EXPECT_EQ(outcome.code, "deadline-exceeded") << outcome.output;
@@ -74,12 +74,12 @@ TEST(Start, DeviceThatNeverOpensIsNamed) {
   Yard yard("apple-thunderbolt5", 2);
   yard.fabric().arm(
       {.verb = "ibv_open_device", .node = 1, .action = fabric::VerbFault::Action::block});
-  for (const Outcome& outcome : yard.bootstrap_deadline_ms(700).run({"barrier"})) {
+  for (const Outcome& outcome : yard.bootstrap_deadline_ms(2000).run({"barrier"})) {
     EXPECT_NE(outcome.exit_code, 0);
     EXPECT_THAT(outcome.code, AnyOf("limit-reached", "deadline-exceeded")) << outcome.output;
     EXPECT_THAT(outcome.output, AnyOf(HasSubstr("rdma_en2: ibv_open_device has not returned"),
                                       HasSubstr("rank 1 did not come to exchange addresses")));
-    EXPECT_LT(outcome.took, unhurried(5000));
+    EXPECT_LT(outcome.took, std::chrono::seconds(15)) << "it is not waited for until it opens";
   }
 }
 

@@ -21,8 +21,7 @@ fabric::ClusterSpec spec_of(const std::string& profile, int nodes, int rails,
 Yard::Yard(const std::string& profile, int nodes, int rails, const std::string& overrides)
     : spec_(spec_of(profile, nodes, rails, overrides)),
       nodes_(nodes),
-      fabric_(fabric::Fabric::create(spec_)),
-      port_(free_port()) {
+      fabric_(fabric::Fabric::create(spec_)) {
   matrix_ = matrix_of_cables();
 }
 

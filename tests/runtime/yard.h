@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/reserved_port.h"
 #include "railyard/fabric.h"
 #include "ranks.h"
 
@@ -65,7 +66,8 @@ class Yard {
   fabric::ClusterSpec spec_;
   int nodes_;
   fabric::Fabric fabric_;
-  int port_;
+  harness::ReservedPort reserved_{true};
+  int port_ = reserved_.number();
   Build build_ = Build::linked;
   std::string program_;
   Variables extra_;

@@ -1,37 +1,22 @@
 #include "railyard-faulty/side_channel.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cluster/reserved_port.h"
 #include "railyard-faulty/worker_error.h"
 
 namespace railyard::faulty {
 namespace {
 
-// An address nobody listens at.
-std::string free_coordinator() {
-  const int probe = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  bind(probe, reinterpret_cast<sockaddr*>(&address), length);
-  getsockname(probe, reinterpret_cast<sockaddr*>(&address), &length);
-  close(probe);
-  return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-}
-
 // Runs `rank(channel, number)` for every rank in a thread of its own.
 template <typename Rank>
 void run_ranks(int ranks, Rank rank) {
-  const std::string coordinator = free_coordinator();
+  const harness::ReservedPort port(true);
+  const std::string coordinator = "127.0.0.1:" + std::to_string(port.number());
   std::vector<std::thread> threads;
   for (int number = 0; number < ranks; ++number) {
     threads.emplace_back([&, number] {
