@@ -38,6 +38,12 @@ class RankSite {
   virtual ProcessState state(int rank) = 0;
   // Whether the connections of the ranks that live lead to each other, or to this process, alone.
   virtual bool among_themselves(const std::vector<int>& ranks) = 0;
+  // Whether what is known of the ranks is younger than `since_ns` of the fabric's clock. Where it has
+  // to be asked for first, false until the answer is there.
+  virtual bool known_since(int64_t since_ns) {
+    (void)since_ns;
+    return true;
+  }
   // Brings the pages up to date, and adds to a look at the fabric what else is known.
   virtual void look(fabric::Snapshot&) {}
 

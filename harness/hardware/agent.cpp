@@ -137,6 +137,7 @@ class Agent {
       run_.reset();
       run_ = std::make_unique<Run>();
       last_state_ = json();
+      look_ = 0;
       channel_.send({{"is", "begun"}, {"directory", run_->place.path()}});
     } else if (run_) {
       hear_in_run(what, message);
@@ -165,6 +166,9 @@ class Agent {
       auto& rule = run_->rules->rules[message["number"].get<size_t>() % passthrough::kMostRules];
       if (message.contains("armed")) rule.armed.store(1, std::memory_order_release);
       if (message.contains("released")) rule.released.store(1, std::memory_order_release);
+    } else if (what == "look") {
+      look_ = message["number"];
+      process_at_ns_ = state_at_ns_ = 0;
     } else if (what == "signal") {
       if (run_->process) run_->process->signal(message["number"]);
     } else if (what == "side-channel" && run_->relay) {
@@ -255,6 +259,7 @@ class Agent {
     const RulePage& rules = *run_->rules;
     json message = {
         {"is", "state"},
+        {"look", look_},
         {"page",
          {page.phase.load(), page.pauses.load(), page.stale_inputs.load(), page.position.load(),
           page.iterations.load(), page.started_at_ns.load(), page.connected_at_ns.load(),
@@ -321,6 +326,7 @@ class Agent {
   Channel channel_;
   std::string self_;
   int64_t heard_ns_ = 0, state_at_ns_ = 0, process_at_ns_ = 0, ports_at_ns_ = 0;
+  int look_ = 0;  // the number of the last one that was asked for
   std::unique_ptr<Run> run_;
   ProcessState process_;
   json last_state_;

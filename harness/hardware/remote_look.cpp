@@ -74,6 +74,21 @@ void RemoteRanks::add_contexts(int rank, int process, fabric::Snapshot& snapshot
   }
 }
 
+// An agent hears in order: a look that it was asked for shows what all that was said before has done.
+bool RemoteRanks::known_since(int64_t since_ns) {
+  bool asked = since_ns == looked_since_ns_;
+  looked_since_ns_ = since_ns;
+  if (!asked) ++look_number_;
+  bool known = asked;
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    if (ranks_[i].ending) continue;
+    if (!asked) hosts_.link(static_cast<int>(i)).send({{"do", "look"}, {"number", look_number_}});
+    const json& told = ranks_[i].state;
+    known = known && told.is_object() && told["look"] == look_number_;
+  }
+  return known;
+}
+
 // What the ranks do in verbs, as the library in front of their devices counts it.
 void RemoteRanks::look(fabric::Snapshot& snapshot) {
   for (size_t i = 0; i < ranks_.size(); ++i) {

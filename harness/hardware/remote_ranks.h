@@ -31,6 +31,7 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   void signal(int rank, int number) override;
   ProcessState state(int rank) override;
   bool among_themselves(const std::vector<int>&) override { return true; }
+  bool known_since(int64_t since_ns) override;
   void look(fabric::Snapshot& snapshot) override;
   std::vector<std::string> troubles() const override;
   SideChannel* side_channel() override { return relayed_ ? this : nullptr; }
@@ -91,6 +92,8 @@ class RemoteRanks : public RankSite, public SideChannel, public DeviceFaults {
   Placement placement_;
   bool relayed_ = false;
   int64_t waited_ns_ = 0;
+  int64_t looked_since_ns_ = -1;  // what known_since() was asked last,
+  int look_number_ = 0;           // and the number of the look that answers it
   std::vector<Rank> ranks_;
 };
 

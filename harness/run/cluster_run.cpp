@@ -86,6 +86,8 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
   Observer::Decision decision = observer_.look(look);
   if (!decision.stuck) return;
   if (report_.on_hosts && look.now_ns - decision.since_ns < kQuietOnHosts) return;
+  // A busy host may not have heard yet of the fault that ended: not to go on, nor to let go on.
+  if (!site_->known_since(decision.since_ns)) return;
   report_.was_stuck = true;
   report_.last_progress_ns = decision.since_ns;
   Evidence found = evidence(snapshot, true);

@@ -26,6 +26,7 @@ LONG = f"{HERE}/scenarios/long.json"
 CROSSED = f"{HERE}/../../scenarios/crossed-cables.json"
 CUT = f"{HERE}/../../scenarios/faults/side-channel-cut.json"
 LATE = f"{HERE}/../../scenarios/known-bugs/mlx-3152.json"
+STOPPED = f"{HERE}/scenarios/stopped.json"
 SWITCHED = f"{HERE}/scenarios/switched.json"
 UNPLUGGED = f"{HERE}/scenarios/unplugged.json"
 
@@ -75,12 +76,21 @@ def nobody_left(machines, names=None, seconds=10):
         time.sleep(0.05)
 
 
+def state_and_parent(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+            return state, int(parent)
+    return "", 0
+
+
 def rank_on(machines, name, program="railyard-rank"):
     for _ in range(600):
         pids = [pid for pid, command in machines.processes(name).items()
                 if os.path.basename(command.split(" ")[0]) == program]
-        if pids:
-            return min(pids)  # the agent is older than its guard
+        # Not the guard, which the agent forked: it may have the lower number, since numbers begin anew.
+        if first := [pid for pid in pids if state_and_parent(pid)[1] not in pids]:
+            return first[0]
         time.sleep(0.02)
     raise AssertionError(f"no {program} on {name}")
 
@@ -382,6 +392,20 @@ def agent_dies(machines, yard):
         nobody_left(machines, ["n1"], 3)
         expect(run.end(), 1, r"FAILED  host-lost: rank 1: the host n1 is lost")
     nobody_left(machines)
+
+
+@case(STOPPED, hosts=2)
+def resumed_late(machines, yard):
+    """A host that is busy hears late that its stopped rank is to go on: that is not stuck."""
+    with Running(yard) as run:
+        rank = at_work(machines, "n1")
+        while state_and_parent(rank)[0] not in ("T", ""):
+            time.sleep(0.005)
+        agent = rank_on(machines, "n1", "railyard-host")
+        os.kill(agent, signal.SIGSTOP)
+        time.sleep(2)
+        os.kill(agent, signal.SIGCONT)
+        expect(run.end(), 0, "1 passed, 0 failed")
 
 
 @case(LONG)
