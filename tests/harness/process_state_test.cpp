@@ -148,8 +148,11 @@ TEST(ProcessState, LocksInBothKindsOfTime) {
 
 TEST(ProcessState, SleepingIsNoWait) {
   Child child([] { sleep(60); });
-  usleep(50'000);
   ProcessState state = process_state(child.pid());
+  for (int i = 0; i < 2000 && state.kind != ProcessState::Kind::sleeping; ++i) {
+    usleep(1000);
+    state = process_state(child.pid());
+  }
   EXPECT_EQ(state.kind, ProcessState::Kind::sleeping);
   EXPECT_FALSE(state.waits);
 }

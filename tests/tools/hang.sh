@@ -3,7 +3,7 @@
 railyard=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mark="railyard-hang-$$"
+mark="railyard-hang-$$-"
 cat > "$work/hang.json" <<END
 {"summary": "Ranks that never end.", "cluster": {"nodes": 2},
  "program": ["sh", "-c", "trap '' TERM; : $mark; sleep 300 & sleep 300"]}
