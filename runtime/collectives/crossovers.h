@@ -8,8 +8,12 @@
 
 namespace railyard {
 
-// A mesh of 2, 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size) exchanges
-// with one rank each instead of one with all.
+// Where more than two ranks of a mesh share a processor, one of them combines up to so many bytes:
+// each message may mean a switch, and that way there are the fewest.
+inline constexpr size_t kMeshStar = kSmallRun;
+
+// Else a mesh of 2, 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size)
+// exchanges with one rank each instead of one with all.
 inline constexpr size_t kMeshDoubling = kSmallRun;
 
 // A mesh of three or more combines larger arrays in two phases, where each rank does its share of

@@ -1,5 +1,6 @@
 #include "collectives/mesh_doubling.h"
 #include "collectives/mesh_reduce.h"
+#include "collectives/mesh_star.h"
 
 namespace railyard::mesh {
 
@@ -47,6 +48,10 @@ class Mesh : public Collectives {
   Mesh(Engine& engine, int rank, int size) : engine_(engine), rank_(rank), size_(size) {}
 
   void all_reduce(const Call& call) override {
+    if (engine_.crowded() && call.bytes <= kMeshStar) {
+      Star operation(engine_, rank_, size_, call);
+      return engine_.run(operation);
+    }
     if (call.bytes <= kMeshDoubling && Doubling::fits(size_)) {
       lend(engine_, call.output, call.bytes);
       Doubling operation(engine_, rank_, size_, call);

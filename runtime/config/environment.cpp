@@ -125,6 +125,10 @@ std::optional<Config> Config::from_environment(bool coordinator_needed) {
     config.max_message_bytes = static_cast<size_t>(
         number(*bytes, 4096, "is not a size; write bytes as a number of at least 4096"));
   }
+  if (auto count = find_filled({"RAILYARD_PROCESSORS"})) {
+    config.processors = static_cast<int>(std::min<int64_t>(
+        number(*count, 1, "is no number of processors; write one from 1"), 1 << 30));
+  }
   config.check(coordinator_needed);
   return config;
 }

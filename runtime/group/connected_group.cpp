@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 
+#include "bootstrap/wire.h"
 #include "collectives/point_to_point.h"
 #include "group/split.h"
 #include "transport/tcp_engine.h"
@@ -46,7 +48,7 @@ ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::strin
     bool ring = backend_ == Backend::ring || backend_ == Backend::tcp_ring;
     auto peers = ring ? ring::peers(rank(), size()) : mesh::peers(rank(), size());
     engine_ = make_engine(peers, origin.may_give_way);
-    engine_->set_crowd(ranks_here(), static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    look_for_crowds();
     collectives_ = (ring ? ring::make : mesh::make)(*engine_, rank(), size());
   } catch (const Error& error) {
     side_channel_->report(news_of(error, config_.rank));
@@ -55,13 +57,27 @@ ConnectedGroup::ConnectedGroup(const Config& config, Backend backend, std::strin
   backend_name_ = name(backend_);
 }
 
-// How many ranks of the group are on this machine.
-int ConnectedGroup::ranks_here() {
+// Every rank hears the same of each, and so comes to the same conclusion.
+void ConnectedGroup::look_for_crowds() {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
+  int processors = config_.processors;
+  if (processors == 0) processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  WireWriter mine;
+  mine.put(std::string_view(host)).put(static_cast<uint32_t>(processors));
   auto deadline = std::chrono::steady_clock::now() + config_.bootstrap_deadline;
-  auto hosts = side_channel_->exchange(host, "to compare hosts", deadline);
-  return static_cast<int>(std::count(hosts.begin(), hosts.end(), host));
+  std::map<std::string, Crowd> crowds;
+  for (const std::string& text :
+       side_channel_->exchange(mine.take(), "to compare hosts", deadline)) {
+    WireReader theirs(text);
+    Crowd& crowd = crowds[theirs.text()];
+    int shared = static_cast<int>(theirs.get<uint32_t>());
+    crowd.processors = crowd.ranks == 0 ? shared : std::min(crowd.processors, shared);
+    ++crowd.ranks;
+  }
+  bool any = std::any_of(crowds.begin(), crowds.end(),
+                         [](const auto& crowd) { return crowd.second.large(); });
+  engine_->set_crowd(crowds[host], any);
 }
 
 std::unique_ptr<Engine> ConnectedGroup::make_engine(const std::vector<int>& peers,

@@ -49,7 +49,7 @@ class ConnectedGroup : public Group {
   void call(void (Collectives::*which)(const Call&), const Call& call);
   [[noreturn]] void fail_no_rank(const char* operation, int peer) const;
   void require_peer(const char* operation, int peer) const;
-  int ranks_here();
+  void look_for_crowds();
   std::unique_ptr<Engine> make_engine(const std::vector<int>& peers, bool may_give_way);
   // Runs one operation; its error ends the group.
   template <typename Work>

@@ -14,6 +14,13 @@
 
 namespace railyard {
 
+// The ranks of a group on this machine, and the processors that are theirs.
+struct Crowd {
+  int ranks = 0, processors = 0;
+
+  bool large() const { return ranks > 2 * processors; }
+};
+
 // Not thread-safe: its group serialises calls.
 class Engine {
  public:
@@ -48,17 +55,19 @@ class Engine {
     }
   }
 
-  // There are more ranks here than processors: who waits lets others go on. At once where many
-  // share a processor; where two do, the one that is waited for is often running on another, and
-  // its message about to come.
-  void set_crowd(int ranks, int processors) {
-    rounds_to_yield_ = ranks <= processors ? 0 : ranks <= 2 * processors ? 4 : 1;
+  // Where ranks share processors, who waits lets others go on: at once where many share one; where
+  // two do, the one that is waited for is often running on another, and its message about to come.
+  void set_crowd(const Crowd& here, bool crowded_somewhere) {
+    crowded_ = crowded_somewhere;
+    rounds_to_yield_ = here.ranks <= here.processors ? 0 : here.large() ? 1 : 4;
   }
+  // Whether many ranks share a processor on any machine: the same answer for all of them.
+  bool crowded() const { return crowded_; }
 
   // Before destruction: waits, half a second at most, until what was sent has left.
   void drain() noexcept;
-  // After all ranks have said goodbye: reads what crossed it, credits mostly, so that nothing is left
-  // unread.
+  // After all ranks have said goodbye: reads what crossed it, credits mostly, so that nothing is
+  // left unread.
   virtual void read_rest() noexcept {}
 
  protected:
@@ -115,6 +124,7 @@ class Engine {
   }
 
   Arena arena_;
+  bool crowded_ = false;
   uint32_t rounds_to_yield_ = 0;  // of looks that find nothing; 0: never
 };
 

@@ -16,10 +16,11 @@ class Environment : public testing::Test {
   void TearDown() override { clear(); }
 
   static void clear() {
-    for (const char* name : {"JACCL_RANK", "MLX_RANK", "JACCL_COORDINATOR", "MLX_JACCL_COORDINATOR",
-                             "JACCL_IBV_DEVICES", "MLX_IBV_DEVICES", "JACCL_RING", "MLX_JACCL_RING",
-                             "RAILYARD_BACKEND", "RAILYARD_DEADLINE_MS",
-                             "RAILYARD_BOOTSTRAP_DEADLINE_MS", "RAILYARD_MAX_MESSAGE_BYTES"}) {
+    for (const char* name :
+         {"JACCL_RANK", "MLX_RANK", "JACCL_COORDINATOR", "MLX_JACCL_COORDINATOR",
+          "JACCL_IBV_DEVICES", "MLX_IBV_DEVICES", "JACCL_RING", "MLX_JACCL_RING",
+          "RAILYARD_BACKEND", "RAILYARD_DEADLINE_MS", "RAILYARD_BOOTSTRAP_DEADLINE_MS",
+          "RAILYARD_MAX_MESSAGE_BYTES", "RAILYARD_PROCESSORS"}) {
       unsetenv(name);
     }
   }
@@ -93,6 +94,9 @@ TEST_F(Environment, RailyardsOwn) {
   auto config = Config::from_environment();
   EXPECT_EQ(config->backend, Backend::ring);
   EXPECT_EQ(config->deadline, std::chrono::seconds(2));
+  EXPECT_EQ(config->processors, 0);
+  set("RAILYARD_PROCESSORS", "3");
+  EXPECT_EQ(Config::from_environment()->processors, 3);
 }
 
 // mlx#4210: what is missing is an error, never a group of one.
@@ -126,6 +130,9 @@ TEST_F(Environment, Malformed) {
   set("RAILYARD_DEADLINE_MS", "2s");
   EXPECT_EQ(error(),
             "RAILYARD_DEADLINE_MS: '2s' is not a time; write milliseconds as a positive number");
+  set("RAILYARD_DEADLINE_MS", "2000");
+  set("RAILYARD_PROCESSORS", "0");
+  EXPECT_EQ(error(), "RAILYARD_PROCESSORS: '0' is no number of processors; write one from 1");
 }
 
 }  // namespace

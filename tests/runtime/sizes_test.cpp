@@ -12,6 +12,7 @@ struct Place {
   const char* profile;
   const char* backend;
   int ranks;
+  int processors = 1;  // that they share
 };
 
 class GroupsOfSize : public testing::TestWithParam<Place> {};
@@ -20,6 +21,7 @@ TEST_P(GroupsOfSize, DoAllOperations) {
   Yard yard(GetParam().profile, GetParam().ranks);
   for (const Outcome& outcome :
        yard.backend(GetParam().backend)
+           .set("RAILYARD_PROCESSORS", std::to_string(GetParam().processors))
            .run({"operations:float32:0", "operations:int32:1", "operations:float32:5003",
                  "sums_of:4:20000:100004", "barrier:3"})) {
     EXPECT_TRUE(outcome.ok()) << outcome.exit_code << " " << outcome.signal << outcome.output;
@@ -30,13 +32,16 @@ INSTANTIATE_TEST_SUITE_P(
     Sizes, GroupsOfSize,
     testing::Values(Place{"apple-thunderbolt5", "mesh", 5}, Place{"apple-thunderbolt5", "mesh", 6},
                     Place{"apple-thunderbolt5", "ring", 8}, Place{"permissive", "mesh", 7},
-                    Place{"permissive", "mesh", 8}, Place{"permissive", "mesh", 16},
+                    Place{"permissive", "mesh", 8}, Place{"permissive", "mesh", 8, 8},
+                    Place{"apple-thunderbolt5", "mesh", 4},
+                    Place{"apple-thunderbolt5", "mesh", 4, 4}, Place{"permissive", "mesh", 16},
                     Place{"permissive", "ring", 16}, Place{"permissive", "ring", 32},
                     Place{"permissive", "tcp", 8}, Place{"permissive", "tcp-ring", 16}),
     [](const testing::TestParamInfo<Place>& test) {
       std::string name =
           fmt::format("{}_{}_{}", test.param.profile, test.param.backend, test.param.ranks);
       std::replace(name.begin(), name.end(), '-', '_');
+      if (test.param.processors >= test.param.ranks) name += "_uncrowded";
       return name;
     });
 

@@ -67,6 +67,8 @@ struct Config {
   std::chrono::milliseconds bootstrap_deadline{30'000};
   // No message is longer than this (0: what the device allows). macOS 26.2 takes 4096 only.
   size_t max_message_bytes = 0;
+  // How many processors this rank shares with the others on its machine (0: all that are online).
+  int processors = 0;
 
   int size() const { return devices.empty() ? ranks : static_cast<int>(devices.size()); }
 
@@ -78,7 +80,8 @@ struct Config {
   //                                               no
   //   RAILYARD_BACKEND                            any | mesh | ring | tcp | tcp-ring | local
   //   RAILYARD_SIZE                               how many ranks, where there is no device matrix
-  //   RAILYARD_DEADLINE_MS, RAILYARD_BOOTSTRAP_DEADLINE_MS, RAILYARD_MAX_MESSAGE_BYTES
+  //   RAILYARD_DEADLINE_MS, RAILYARD_BOOTSTRAP_DEADLINE_MS, RAILYARD_MAX_MESSAGE_BYTES,
+  //   RAILYARD_PROCESSORS
   // The first name of a pair wins. Nothing when none of rank, coordinator and devices is set: this
   // process was not started as a rank. Throws when only some are, or when one is not valid.
   // Without `coordinator_needed` the ranks will find each other some other way.
