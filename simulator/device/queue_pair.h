@@ -178,6 +178,7 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status act_locally(const ibv_send_wr& request);
   void ring_owner(uint32_t owner, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
+  bool stalled();
   // Whether a message is done when the peer has made something of it, rather than when it has left.
   bool peer_decides() const { return reliable() || unreliable_rule() == fabric::NoReceive::hold; }
   bool depends_on_peer() const;
@@ -298,8 +299,9 @@ class QueuePair : public ibv_qp_ex {
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has
   uint64_t looked_at_peer_ = 0;
   bool peer_dead_ = false;
-  bool failing_ = false;  // a request is posted after which nothing reaches the wire
-  uint32_t stalled_polls_ = 0;
+  bool failing_ = false;        // a request is posted after which nothing reaches the wire
+  uint32_t stalled_polls_ = 0;  // in vain, since a send completed,
+  uint64_t stalled_since_ = 0;  // and ticks of the last time that was looked into
 
   // The receiver's half.
   ReceiveQueue own_receives_;

@@ -16,6 +16,10 @@ namespace {
 
 // Polls without a settlement after which the peer's helper is woken, as nobody else looks there.
 constexpr uint32_t kStalledPolls = 1024;
+// On a busy machine each poll of a program that yields may take a time slice: the clock counts too.
+constexpr uint32_t kStalledPollsPerClock = 8;
+constexpr uint64_t kStalledNs = 20'000'000;
+static_assert(kStalledPolls % kStalledPollsPerClock == 0);
 constexpr double kLookAtPeerNs = 10e6;
 constexpr int64_t kLingerStepNs = 20'000;
 
@@ -462,11 +466,22 @@ bool QueuePair::progress_sends(bool check_peer) {
     closed_since_ = 0;
     return true;
   }
-  if (looks && ++stalled_polls_ % kStalledPolls == 0) {
+  if (looks && stalled()) {
     ring_peer(true);
     look_for_death();
   }
   return false;
+}
+
+// Whether it is time again to ask why nothing completes.
+bool QueuePair::stalled() {
+  if (++stalled_polls_ % kStalledPollsPerClock != 0) return false;
+  uint64_t now = platform::ticks();
+  if (stalled_polls_ == kStalledPollsPerClock) stalled_since_ = now;
+  bool long_since = now - stalled_since_ >= segment().ticks_in_ns(kStalledNs);
+  if (!long_since && stalled_polls_ % kStalledPolls != 0) return false;
+  stalled_since_ = now;
+  return true;
 }
 
 // What the peer has taken is done, though nobody has looked since: it is not flushed with the rest.
