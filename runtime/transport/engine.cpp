@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace railyard {
 
@@ -16,8 +17,25 @@ constexpr std::chrono::milliseconds kTimeForLastMessages{200};
 constexpr std::chrono::milliseconds kBetweenLooks{2};
 // How long drain() waits for sends to complete.
 constexpr std::chrono::milliseconds kDrain{500};
+// A yield that takes so long gave the processor to strangers, who use up their time slices.
+constexpr std::chrono::milliseconds kStrangersYield{1};
+constexpr std::chrono::microseconds kNap{20};
+constexpr uint32_t kNapsBesideStrangers = 64;
 
 }  // namespace
+
+// Beside strangers that compute, a yield costs a time slice of each of theirs, and a step of a ring
+// that for every rank in turn. Who sleeps instead keeps its claim, and goes first when it wakes.
+void Engine::yield_or_nap() {
+  if (naps_ > 0) {
+    --naps_;
+    std::this_thread::sleep_for(kNap);
+    return;
+  }
+  auto begin = Clock::now();
+  std::this_thread::yield();
+  if (Clock::now() - begin > kStrangersYield) naps_ = kNapsBesideStrangers;
+}
 
 bool Engine::sends_pending() const {
   for (const Link& link : links_) {
@@ -26,6 +44,12 @@ bool Engine::sends_pending() const {
     }
   }
   return false;
+}
+
+const Rail* Engine::only_rail_to(int rank) const {
+  if (rank < 0 || static_cast<size_t>(rank) >= links_.size()) return nullptr;
+  const auto& rails = links_[static_cast<size_t>(rank)].rails;
+  return rails.size() == 1 ? rails.front() : nullptr;
 }
 
 void Engine::drain() noexcept {
@@ -47,9 +71,11 @@ void Engine::Watch::check(const Rail* rail) {
   SideChannel& side_channel = engine_.side_channel_;
   if (side_channel.has_news()) {
     Error error = to_error(side_channel.news(), operation_, engine_.config_.rank);
-    if (rail && error.device.empty() && rail->peer() == error.peer) {
-      error.device = rail->device();
-      error.rail = rail->index();
+    const Rail* to_peer =
+        rail && rail->peer() == error.peer ? rail : engine_.only_rail_to(error.peer);
+    if (to_peer && error.device.empty()) {
+      error.device = to_peer->device();
+      error.rail = to_peer->index();
     }
     throw error;
   }

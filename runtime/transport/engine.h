@@ -57,9 +57,11 @@ class Engine {
 
   // Where ranks share processors, who waits lets others go on: at once where many share one; where
   // two do, the one that is waited for is often running on another, and its message about to come.
+  // In a great crowd a rank may sleep instead.
   void set_crowd(const Crowd& here, bool crowded_somewhere) {
     crowded_ = crowded_somewhere;
     rounds_to_yield_ = here.ranks <= here.processors ? 0 : here.large() ? 1 : 4;
+    may_nap_ = here.ranks > 8 * here.processors;
   }
   // Whether many ranks share a processor on any machine: the same answer for all of them.
   bool crowded() const { return crowded_; }
@@ -117,15 +119,24 @@ class Engine {
 
   static constexpr uint32_t kRoundsBetweenChecks = 64;
   bool sends_pending() const;
+  // nullptr: there is none, or more than one.
+  const Rail* only_rail_to(int rank) const;
   bool look(const Rail* only, uint32_t round) {
     if (poll(only)) return true;
-    if (rounds_to_yield_ != 0 && round % rounds_to_yield_ == 0) std::this_thread::yield();
+    if (rounds_to_yield_ != 0 && round % rounds_to_yield_ == 0) let_others_on();
     return false;
   }
+  void let_others_on() {
+    if (may_nap_) return yield_or_nap();
+    std::this_thread::yield();
+  }
+  void yield_or_nap();
 
   Arena arena_;
   bool crowded_ = false;
   uint32_t rounds_to_yield_ = 0;  // of looks that find nothing; 0: never
+  bool may_nap_ = false;
+  uint32_t naps_ = 0;  // so often a nap takes the place of a yield
 };
 
 }  // namespace railyard
