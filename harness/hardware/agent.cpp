@@ -98,8 +98,10 @@ class Agent {
   int serve() {
     greet();
     heard_ns_ = monotonic_ns();
-    while (!channel_.ended() && monotonic_ns() - heard_ns_ < kSilenceNs) {
+    while (!channel_.ended()) {
       bool busy = run_ && run_->process && !run_->told_end;
+      // As of before the look: an agent that had to wait for a processor itself finds the beats.
+      bool late = monotonic_ns() - heard_ns_ > kSilenceNs;
       if (auto message = channel_.receive(busy ? kBusyLookMs : kIdleLookMs)) {
         heard_ns_ = monotonic_ns();
         try {
@@ -107,6 +109,8 @@ class Agent {
         } catch (const std::exception& error) {
           channel_.send({{"is", "error"}, {"error", error.what()}});
         }
+      } else if (late) {
+        break;
       }
       if (busy) tell();
     }

@@ -40,7 +40,7 @@ def read(file, code):
         return {"word": "BROKEN", "verdict": f"exit {code}", "why": ""}
     run = runs[0]  # the scenario itself; a healthy twin follows it
     word = "skipped" if run["skipped"] else "passed" if run["passed"] else "BROKEN" if run["broken"] else "FAILED"
-    why = run["skipped"] or "; ".join(run["failures"] or run["unchecked"])
+    why = run["skipped"] or "; ".join([*(run["failures"] or run["unchecked"]), run["verdict"]["headline"]])
     return {"word": word, "verdict": run["verdict"]["name"], "why": why}
 
 
