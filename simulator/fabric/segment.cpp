@@ -128,11 +128,13 @@ bool Segment::commit(const T& record) const {
 }
 
 std::optional<uint32_t> Segment::claim_process() const {
+  // Records that somebody has had are backed already: asking again costs a system call each.
+  uint32_t backed = header().processes_used.load(std::memory_order_acquire);
   // The dead stay to be looked at for as long as there are unused records.
   for (uint32_t wanted : {uint32_t{kFree}, uint32_t{kBuried}}) {
     for (uint32_t i = 0; i < kMaxProcesses; ++i) {
       Process& record = process(i);
-      if (!commit(record)) return std::nullopt;
+      if (i >= backed && !commit(record)) return std::nullopt;
       uint32_t expected = wanted;
       if (record.state.compare_exchange_strong(expected, kClaimed)) {
         release(std::exchange(record.trace, 0), kTraceBytes);
