@@ -40,7 +40,7 @@ class Attachment {
   void add(Context* context);
   void remove(Context* context);
 
-  // A peer is about to copy these bytes from or to where they lie.
+  // A long payload is about to be copied from or to where these bytes lie.
   void note_cross_copy(const void* data, uint64_t bytes) {
     if (hot_memory_.note(data, bytes)) [[unlikely]] wake_helper();
   }

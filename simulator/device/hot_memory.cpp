@@ -16,27 +16,30 @@ bool HotMemory::note(const void* data, uint64_t bytes) {
     Block& block = blocks_[at / block_bytes_ % kBlocks];
     if (block.address.load(std::memory_order_relaxed) != at) {
       block.address.store(at, std::memory_order_relaxed);
+      block.pause.store(kWorthIt, std::memory_order_relaxed);
       block.bytes_left.store(kWorthIt * static_cast<int64_t>(block_bytes_),
                              std::memory_order_relaxed);
     }
     uintptr_t past = at + block_bytes_;
     uint64_t copied = std::min(end, past) - std::max(begin, at);
     int64_t left = block.bytes_left.load(std::memory_order_relaxed) - static_cast<int64_t>(copied);
-    if (left <= 0) {
-      want(at);
+    if (left <= 0 && want(at)) {
       found = true;
-      left = kAgain * static_cast<int64_t>(block_bytes_);
+      int64_t pause = std::min(2 * block.pause.load(std::memory_order_relaxed), kAgain);
+      block.pause.store(pause, std::memory_order_relaxed);
+      left = pause * static_cast<int64_t>(block_bytes_);
     }
     block.bytes_left.store(left, std::memory_order_relaxed);
   }
   return found;
 }
 
-void HotMemory::want(uintptr_t block) {
+bool HotMemory::want(uintptr_t block) {
   for (auto& place : wanted_) {
     uintptr_t none = 0;
-    if (place.compare_exchange_strong(none, block, std::memory_order_release)) return;
+    if (place.compare_exchange_strong(none, block, std::memory_order_release)) return true;
   }
+  return false;
 }
 
 void HotMemory::merge() {

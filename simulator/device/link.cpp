@@ -30,7 +30,8 @@ bool happens(const layout::Link& link, const layout::Shared<uint32_t>& chance, u
 // When the last byte has left, given that the link sends one message after the other.
 uint64_t serialize(layout::Link& link, uint64_t bytes, uint64_t ready) {
   double per_byte = link.ticks_per_byte.load(std::memory_order_relaxed);
-  if (per_byte == 0) return ready;
+  // An acknowledgement, which is to go in the future, slips in between the packets that go before.
+  if (per_byte == 0 || bytes == 0) return ready;
   auto takes = static_cast<uint64_t>(per_byte * static_cast<double>(bytes));
   uint64_t busy = link.busy_until.load(std::memory_order_relaxed);
   uint64_t left;

@@ -183,6 +183,7 @@ class QueuePair : public ibv_qp_ex {
   bool peer_decides() const { return reliable() || unreliable_rule() == fabric::NoReceive::hold; }
   bool depends_on_peer() const;
   uint64_t read_settled();
+  bool under_way(const Send& send) const;
   bool may_complete(const Send& send, uint64_t settled) const;
   ibv_wc_status outcome(const Send& send);
   ibv_wc_status finish_read(const Send& send);

@@ -23,6 +23,9 @@ namespace {
 
 // Messages settled in one look, so that a flood does not keep its receiver from its own program.
 constexpr int kBatch = 256;
+// And their payload: who gets the first of many long ones at once can have the next sent while the
+// others are copied.
+constexpr uint64_t kBatchBytes = 64 * 1024;
 
 void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
   count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
@@ -152,7 +155,8 @@ bool QueuePair::progress_receives() {
 
 bool QueuePair::settle_arrivals() {
   int settled = 0;
-  while (settled < kBatch) {
+  uint64_t bytes = 0;
+  while (settled < kBatch && bytes < kBatchBytes) {
     if (adopted_ == 0) adopt();
     if (adopted_ == 0) break;
     const layout::Slot& slot = next_slot();
@@ -174,6 +178,7 @@ bool QueuePair::settle_arrivals() {
       owner_.attachment().trace(
           {layout::TraceKind::arrived, number_, stamp(), 0, slot.bytes, slot.opcode});
     }
+    bytes += slot.bytes;
     ++next_;
     ++settled;
     last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
@@ -427,6 +432,9 @@ int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
     }
     case layout::Carriage::gather:
       break;
+  }
+  for (size_t i = 0; i < here.count(); ++i) {
+    owner_.attachment().note_cross_copy(here.data()[i].iov_base, here.data()[i].iov_len);
   }
   Pieces there = Pieces::listed(slot.body, slot.pieces);
   if (peer_pid_ == 0) {

@@ -416,8 +416,13 @@ uint64_t QueuePair::read_settled() {
   return settled_;
 }
 
+// Whether a shaped link still carries the message.
+bool QueuePair::under_way(const Send& send) const {
+  return send.ready_ticks != 0 && send.ready_ticks > segment().now_ticks();
+}
+
 bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
-  if (send.ready_ticks != 0 && send.ready_ticks > segment().now_ticks()) return false;
+  if (under_way(send)) return false;
   if (send.failure != IBV_WC_SUCCESS) return true;
   if (send.on_wire && send.wire < settled) return true;
   // An unreliable sender is done when the message has left it, and its memory with it.
@@ -466,7 +471,8 @@ bool QueuePair::progress_sends(bool check_peer) {
     closed_since_ = 0;
     return true;
   }
-  if (looks && stalled()) {
+  // What is still on its way keeps nobody waiting.
+  if (looks && !under_way(send_at(completed_)) && stalled()) {
     ring_peer(true);
     look_for_death();
   }
