@@ -42,7 +42,7 @@ SlotPlan SlotPlan::for_rails(int rails, size_t peers, size_t max_message_bytes) 
   plan.small_slots = static_cast<uint32_t>(std::clamp<size_t>(std::bit_floor(small), 8, 32));
   // Where many peers send at once, a few long messages of each are faster than many short ones.
   plan.large_slots = peers > 2 ? 2 : 4;
-  size_t large = (size_t{4} << 20) / count / (2 * plan.large_slots);
+  size_t large = (size_t{6} << 20) / count / (2 * plan.large_slots);
   plan.large_bytes = std::clamp<size_t>(std::bit_floor(large), 16 << 10, 256 << 10);
   if (max_message_bytes < plan.large_bytes) {
     plan.large_bytes = std::bit_floor(std::max<size_t>(max_message_bytes, 1));

@@ -17,6 +17,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kCompletionsAtOnce = 16;
 // Of so many looks for one rail's message, one is at all rails.
 constexpr uint32_t kNarrowPolls = 8;
+// Thunderbolt devices have few regions, and one cable is slower than copies: only several cables to
+// one peer are lent buffers, and none whose registration would take long beside their way.
+constexpr size_t kLendToThunderbolt = size_t{1} << 20;
 // How long a completion error waits for news that explains it: a killed peer's socket closes a
 // little later than its queue pairs.
 constexpr std::chrono::milliseconds kTimeForNews{250};
@@ -74,6 +77,7 @@ void VerbsEngine::open(const std::vector<int>& peers, int rails) {
   for (int peer : peers) {
     std::vector<VerbsRail*> ordered = rails_to(peer);
     links_[static_cast<size_t>(peer)].rails.assign(ordered.begin(), ordered.end());
+    several_rails_ |= ordered.size() > 1;
   }
 }
 
@@ -177,7 +181,10 @@ void VerbsEngine::read_rest() noexcept {
 }
 
 void VerbsEngine::lend(std::byte* data, size_t bytes) {
-  for (Port& port : ports_) port.lent->lend(data, bytes);
+  for (Port& port : ports_) {
+    if (port.device->is_thunderbolt() && (!several_rails_ || bytes < kLendToThunderbolt)) continue;
+    port.lent->lend(data, bytes);
+  }
 }
 
 void VerbsEngine::take_back() {

@@ -47,6 +47,7 @@ class VerbsEngine final : public Engine {
   std::vector<Port> ports_;  // outlive the rails, whose queue pairs use them
   std::vector<std::unique_ptr<VerbsRail>> rails_;
   std::vector<size_t> port_of_rail_;  // by id
+  bool several_rails_ = false;        // to one peer at least
   uint32_t narrow_polls_ = 0;
 };
 

@@ -1,12 +1,40 @@
 #include "verbs/lent_memory.h"
 
+#include <unistd.h>
+
+#include <cstdint>
+
 #include "railyard/error.h"
 
 namespace railyard {
 
+namespace {
+
+// Thunderbolt devices take whole pages (TN3205), and corrupt what lies beyond 2^32 bytes of a
+// region without a word (Mooncake#2017).
+constexpr size_t kMostOfThunderbolt = size_t{1} << 32;
+
+struct Pages {
+  std::byte* data;
+  size_t bytes;
+};
+
+Pages pages_of(std::byte* data, size_t bytes) {
+  auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t before = reinterpret_cast<uintptr_t>(data) % page;
+  return {data - before, (before + bytes + page - 1) / page * page};
+}
+
+}  // namespace
+
 void LentMemory::lend(std::byte* data, size_t bytes) {
-  // Thunderbolt devices have few regions, and a copy is faster than their cables.
-  if (device_->is_thunderbolt() || count_ == kMost || bytes == 0 || key(data, bytes)) return;
+  if (count_ == kMost || bytes == 0 || key(data, bytes)) return;
+  if (device_->is_thunderbolt()) {
+    auto pages = pages_of(data, bytes);
+    if (pages.bytes > kMostOfThunderbolt) return;
+    data = pages.data;
+    bytes = pages.bytes;
+  }
   try {
     loans_[count_].region.emplace(device_, data, bytes);
   } catch (const Error&) {

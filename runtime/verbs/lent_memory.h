@@ -16,8 +16,8 @@ class LentMemory {
  public:
   explicit LentMemory(std::shared_ptr<Device> device) : device_(std::move(device)) {}
 
-  // Registers a buffer until take_back(), unless the device refuses or is one where that is slower
-  // than a copy: then its messages go through the slab.
+  // Registers a buffer until take_back(), unless the device refuses: then its messages go through
+  // the slab.
   void lend(std::byte* data, size_t bytes);
   void take_back();
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "yard.h"
 
@@ -95,6 +96,20 @@ TEST(RailsOfCrossedCables, Exo2160ArePairedByTheMatrix) {
     expect_ok(yard.backend(backend).run(
         {"operations:float32:100000", "move:0:1:1000000", "move:1:0:100", "barrier"}));
   }
+}
+
+// Long messages over several cables lie where the caller has them, wherever that begins; where the
+// device has no region left for that, they go through the slab.
+TEST(RailsThatAreLentMemory, DoWithout) {
+  constexpr uint64_t kOwnRegions = 2;  // a slab for each cable
+  Yard yard("apple-thunderbolt5", 2, 2);
+  yard.fabric().arm({.verb = "ibv_reg_mr",
+                     .node = 1,
+                     .nth = kOwnRegions + 1,
+                     .times = 1'000'000,
+                     .error_number = ENOMEM});
+  expect_ok(yard.backend("ring").run({"all_sum:float32:1000000:3", "move:0:1:3000001"}));
+  EXPECT_GT(yard.fabric().snapshot().faults.at(0).fired, 0u);
 }
 
 TEST_P(Rails, OfAMesh) {
