@@ -77,7 +77,7 @@ double bus_factor(const std::string& operation, int ranks) {
 
 class Bench {
  public:
-  explicit Bench(const BenchOptions& options) : options_(options) {
+  explicit Bench(const BenchOptions& options) : options_(options), cluster_(options.cluster) {
     uint64_t least = bytes_of("--min", options.least), most = bytes_of("--max", options.most);
     if (least == 0 || least > most) {
       throw InputError("railyard bench", "--min", "must be above 0 and not above --max");
@@ -90,15 +90,21 @@ class Bench {
                   fmt::format("--seconds={}", options.seconds)};
     worker_ = find_worker("railyard-bench");
     if (worker_.empty()) throw std::runtime_error("railyard-bench is not beside this program");
-    if (!options.against.empty()) find_peer();
+    if (options.rails > 1) use_rails();
+    if (options.against == "mpi") find_mpi();
+    if (options.against == "one-rail" && options.rails == 1 && options.cluster_file.empty()) {
+      throw InputError("railyard bench", "--against",
+                       "one-rail is no other than this; say --rails 3, or --cluster FILE");
+    }
   }
 
   int run() {
-    int rounds = options_.rounds > 0 ? options_.rounds : peer_.empty() ? 1 : 3;
+    bool alone = options_.against.empty();
+    int rounds = options_.rounds > 0 ? options_.rounds : alone ? 1 : 3;
     for (int round = 0; round < rounds; ++round) {
-      if (int code = run_runtime()) return code;
-      if (peer_.empty()) continue;
-      if (int code = run_peer()) return code;
+      if (int code = run_runtime(ours_, {})) return code;
+      if (alone) continue;
+      if (int code = mpi_.empty() ? run_runtime(theirs_, 1) : run_mpi()) return code;
     }
     print();
     for (const auto& [bytes, row] : ours_.rows) {
@@ -116,38 +122,48 @@ class Bench {
     }
   }
 
-  void find_peer() {
-    peer_ = find_worker("railyard-bench-mpi");
+  void use_rails() {
+    if (!options_.cluster_file.empty()) {
+      throw InputError("railyard bench", "--rails", "how many there are is for --cluster to say");
+    }
+    cluster_ = {fabric::default_cluster(options_.profile, options_.ranks, options_.rails),
+                options_.ranks, std::nullopt};
+  }
+
+  void find_mpi() {
+    mpi_ = find_worker("railyard-bench-mpi");
     launcher_ = find_program("mpirun");
-    if (peer_.empty() || launcher_.empty()) {
+    if (mpi_.empty() || launcher_.empty()) {
       throw InputError(
           "railyard bench", "--against",
           "there is no MPI; install one (libopenmpi-dev, openmpi-bin) and build again");
     }
   }
 
-  int run_runtime() {
+  // Over at most so many cables to each peer.
+  int run_runtime(Side& side, std::optional<int> rails) {
     ExecOptions exec;
     exec.ranks = options_.ranks;
     exec.profile = options_.profile;
     exec.cluster_file = options_.cluster_file;
-    exec.cluster = options_.cluster;
+    exec.cluster = cluster_;
     exec.link = options_.link;
     exec.group.backend = options_.backend;
+    exec.group.rails = rails;
     exec.command = {worker_};
     exec.command.insert(exec.command.end(), arguments_.begin(), arguments_.end());
     exec.own_program = true;
-    exec.listener = [this](const std::string& line) { ours_.hear(line); };
+    exec.listener = [&side](const std::string& line) { side.hear(line); };
     exec.interrupt = options_.interrupt;
     int code = exec_program(exec);
     return code == 3 ? 0 : code;  // wrong data have their column
   }
 
-  int run_peer() {
+  int run_mpi() {
     OutputMixer mixer;
     Launch launch;
     launch.executable = launcher_;
-    launch.arguments = {"-n", std::to_string(options_.ranks), peer_};
+    launch.arguments = {"-n", std::to_string(options_.ranks), mpi_};
     launch.arguments.insert(launch.arguments.end(), arguments_.begin(), arguments_.end());
     // As variables, because each MPI's mpirun has options of its own: more ranks than cores, shared
     // memory alone, and root, who is the user in containers.
@@ -175,7 +191,7 @@ class Bench {
   void print() const {
     fmt::print("# railyard bench {}: {} ranks, {}\n", options_.operation, options_.ranks,
                ours_.backend);
-    bool peer = !peer_.empty();
+    bool peer = !options_.against.empty();
     fmt::print("# {:>10} {:>11} {:>9} {:>10} {:>10} {:>7} {:>7} {:>5}{}\n", "size", "count",
                "dtype", "time", "least", "algbw", "busbw", "wrong",
                peer ? fmt::format(" | {:>10} {:>10} {:>6} {:>6}", options_.against, "least",
@@ -201,7 +217,8 @@ class Bench {
 
   const BenchOptions& options_;
   std::vector<std::string> arguments_;
-  std::string worker_, peer_, launcher_;
+  std::optional<Cluster> cluster_;
+  std::string worker_, mpi_, launcher_;
   Side ours_, theirs_;
 };
 
@@ -227,7 +244,7 @@ int bench(const BenchOptions& options) {
                 {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
                  "float16", "bfloat16", "float32", "float64"});
   require_known("--backend", options.backend, {"any", "mesh", "ring", "tcp", "tcp-ring", "local"});
-  if (!options.against.empty()) require_known("--against", options.against, {"mpi"});
+  if (!options.against.empty()) require_known("--against", options.against, {"mpi", "one-rail"});
   return Bench(options).run();
 }
 

@@ -54,7 +54,8 @@ class Execution {
         coordinator_(false),
         port_(false) {
     shape_links(fabric_, cluster_);
-    workplace_.write("matrix.json", matrix_text(matrix_of(cluster_.spec, 0)));
+    workplace_.write("matrix.json",
+                     matrix_text(matrix_of(cluster_.spec, options_.group.rails.value_or(0))));
   }
 
   int run() {

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <stdexcept>
 
 #include "railyard-rank/element.h"
@@ -68,12 +70,42 @@ class Expectation {
   const size_t share_;
 };
 
+// What is sent and received: where systems have large pages it begins on one, as the memory of
+// large tensors does.
+class Buffer {
+ public:
+  explicit Buffer(size_t bytes) : bytes_(bytes) {
+    data_.reset(static_cast<std::byte*>(
+        std::aligned_alloc(kLargePage, (bytes + kLargePage - 1) / kLargePage * kLargePage)));
+    if (!data_) throw std::bad_alloc();
+    std::fill_n(data_.get(), bytes, std::byte{0});
+  }
+
+  size_t size() const { return bytes_; }
+  std::byte* data() { return data_.get(); }
+  const std::byte* data() const { return data_.get(); }
+  std::byte& operator[](size_t i) { return data_[i]; }
+  const std::byte& operator[](size_t i) const { return data_[i]; }
+
+ private:
+  static constexpr size_t kLargePage = size_t{2} << 20;
+
+  struct Free {
+    void operator()(std::byte* data) const { std::free(data); }
+  };
+
+  size_t bytes_;
+  std::unique_ptr<std::byte[], Free> data_;
+};
+
 class Measurement {
  public:
   Measurement(const Sweep& sweep, Contestant& contestant)
-      : sweep_(sweep), contestant_(contestant), type_(*rank::element_type(sweep.dtype)) {
-    input_.resize(sweep.most_bytes);
-    output_.resize(sweep.most_bytes);
+      : sweep_(sweep),
+        contestant_(contestant),
+        type_(*rank::element_type(sweep.dtype)),
+        input_(sweep.most_bytes),
+        output_(sweep.most_bytes) {
     rank::with_codec(type_, [&](auto codec) {
       using Codec = decltype(codec);
       for (size_t at = 0; at + sizeof(typename Codec::Bits) <= input_.size();
@@ -107,10 +139,9 @@ class Measurement {
  private:
   // The seconds of one call, at best: one that lost its core is no measure for how long a batch is.
   double warm_up(size_t bytes) {
-    std::fill(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(bytes),
-              std::byte{0xff});
+    std::fill_n(output_.data(), bytes, std::byte{0xff});
     if (sweep_.operation == "broadcast" && contestant_.rank() == 0) {
-      std::copy_n(input_.begin(), bytes, output_.begin());
+      std::copy_n(input_.data(), bytes, output_.data());
     }
     double least = time_batch(bytes, kWarmUps);
     for (int i = 1; i < kWarmUpTries; ++i) least = std::min(least, time_batch(bytes, kWarmUps));
@@ -145,7 +176,7 @@ class Measurement {
   const Sweep& sweep_;
   Contestant& contestant_;
   const rank::ElementType type_;
-  std::vector<std::byte> input_, output_;
+  Buffer input_, output_;
 };
 
 }  // namespace

@@ -187,6 +187,8 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::Range(2, 256));
   bench_app->add_option("--profile", bench_options.profile, "Device profile");
   bench_app->add_option("--cluster", bench_options.cluster_file, "A cluster's or scenario's file");
+  bench_app->add_option("--rails", bench_options.rails, "Cables between two nodes, without --cluster")
+      ->check(CLI::Range(1, 4));
   bench_app->add_option("--link", bench_options.link, "Shapes every cable, as for exec");
   bench_app->add_option("--backend", bench_options.backend, "mesh, ring, tcp, tcp-ring, local or any");
   bench_app->add_option("--dtype", bench_options.dtype, "float32, float16, bfloat16, int32, ...");
@@ -197,7 +199,8 @@ int dispatch(int argc, char** argv) {
   bench_app->add_option("--seconds", bench_options.seconds, "How long to measure each size, about")
       ->check(CLI::Range(0.001, 60.0));
   bench_app->add_option("--against", bench_options.against,
-                        "Measure a peer by turns and compare: mpi (over shared memory)");
+                        "Measure a peer by turns and compare: mpi (over shared memory), or "
+                        "one-rail (the same on one cable of several)");
   bench_app->add_option("--rounds", bench_options.rounds, "How many turns")
       ->check(CLI::Range(1, 100));
 

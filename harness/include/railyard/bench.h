@@ -16,13 +16,15 @@ struct BenchOptions {
   std::string profile = "permissive";
   std::string cluster_file;        // instead of the profile's default cluster
   std::optional<Cluster> cluster;  // instead of either
+  int rails = 1;                   // cables of the default cluster between two nodes
   std::string link;                // see parse_link(); empty: as the cluster says
   std::string backend = "any";
   std::string dtype = "float32";
   std::string least = "4B", most = "64MiB";  // sizes; see parse_bytes()
   int factor = 4;                            // from one size to the next
   double seconds = 0.15;                     // that each size is measured, about
-  std::string against;                       // "mpi", or nobody
+  // "mpi", "one-rail" (the same on no more than one cable to each peer), or nobody.
+  std::string against;
   int rounds = 0;                            // 0: one, or three in turns with a peer
   const std::atomic<int>* interrupt = nullptr;
 };

@@ -19,7 +19,7 @@ struct ExecOptions {
   std::string cluster_file;        // instead of the profile's default cluster
   std::optional<Cluster> cluster;  // instead of either
   std::string link;                // see parse_link(); empty: as the cluster says
-  GroupPlan group;                 // of programs that make one: which backend
+  GroupPlan group;                 // of programs that make one: which backend, how many rails
   std::vector<std::string> command;
   // Takes the lines of the ranks' standard output instead of the terminal.
   std::function<void(const std::string& line)> listener;
