@@ -183,9 +183,11 @@ ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
       MemoryTable::handle_of(request.bind_mw.rkey) != handle) {
     return IBV_WC_MW_BIND_ERR;
   }
+  Region bound = *window;
+  bound.key = request.bind_mw.rkey;
   if (bind.length == 0) {  // unbound
-    window->bytes = 0;
-    window->access = 0;
+    bound.bytes = 0;
+    bound.access = 0;
   } else {
     const Region* region = bind.mr ? owner_.regions.find(bind.mr->lkey) : nullptr;
     if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_MW_BIND) ||
@@ -194,12 +196,12 @@ ibv_wc_status QueuePair::act_locally(const ibv_send_wr& request) {
     }
     bool writes = bind.mw_access_flags & (IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC);
     if (writes && !(region->access & IBV_ACCESS_LOCAL_WRITE)) return IBV_WC_MW_BIND_ERR;
-    window->address = bind.addr;
-    window->bytes = bind.length;
-    window->base = region->at(bind.addr);
-    window->access = static_cast<int>(bind.mw_access_flags);
+    bound.address = bind.addr;
+    bound.bytes = bind.length;
+    bound.base = region->at(bind.addr);
+    bound.access = static_cast<int>(bind.mw_access_flags);
   }
-  owner_.regions.rekey(*window, request.bind_mw.rkey);
+  owner_.regions.change(*window, bound);
   return IBV_WC_SUCCESS;
 }
 

@@ -99,6 +99,7 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
   context.num_comp_vectors = 1;
   pthread_mutex_init(&context.mutex, nullptr);
   record().opened_ticks = segment().now_ticks();
+  record().regions.store(0);
   for (Resource each : {Resource::protection_domains, Resource::completion_queues,
                         Resource::queue_pairs, Resource::memory_regions}) {
     count_of(record(), each).store(0);
@@ -110,6 +111,7 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
 Context::~Context() {
   attachment_.remove(this);
   visited.clear();
+  regions.close();
   attachment_.trace({layout::TraceKind::close_device});
   record().owner.store(0, std::memory_order_release);
   if (profile().at_context_limit == fabric::AtLimit::block) ring_all(segment());

@@ -70,7 +70,7 @@ class Context : public verbs_context {
   int get_async_event(ibv_async_event* event) const;
 
   SpinLock lock;  // guards all below and the objects themselves
-  MemoryTable regions;
+  MemoryTable regions{*this};
   std::vector<QueuePair*> queue_pairs;
   // Others' XRC receivers, whose messages may be for shared receive queues of this context.
   std::vector<std::unique_ptr<QueuePair>> visited;

@@ -7,35 +7,18 @@
 #include <deque>
 #include <vector>
 
-struct ibv_pd;
+#include "device/shown_regions.h"
 
 namespace railyard::sim {
 
-struct Region {
-  uint32_t key = 0;  // 0: free
-  int access = 0;    // enum ibv_access_flags
-  const ibv_pd* domain = nullptr;
-  uint64_t address = 0;  // as work requests name it
-  uint64_t bytes = 0;
-  std::byte* base = nullptr;  // where it is
-  bool window = false;        // a memory window: bound by requests
-  uint64_t sound_bytes = ~uint64_t{0};  // offsets beyond wrap around: a device that corrupts
-
-  bool covers(uint64_t from, uint64_t length) const {
-    return from >= address && length <= bytes && from - address <= bytes - length;
-  }
-  std::byte* at(uint64_t from) const {
-    uint64_t offset = from - address;
-    if (offset >= sound_bytes) [[unlikely]] offset %= sound_bytes;
-    return base + offset;
-  }
-};
-
-// Not thread-safe: guarded by the context's lock.
+// Not thread-safe: guarded by the context's lock. What changes or goes is nobody's to reach any
+// more when a call returns.
 class MemoryTable {
  public:
-  // Gives the region a key that no living region has, and that was not used lately: a stale key should
-  // be found out, not hit another region.
+  explicit MemoryTable(Context& owner) : shown_(owner) {}
+
+  // Gives the region a key that no living region has, and that was not used lately: a stale key
+  // should be found out, not hit another region.
   uint32_t add(Region region) {
     uint32_t index;
     if (free_.size() > kKeptFree) {
@@ -48,6 +31,7 @@ class MemoryTable {
     }
     region.key = (index + 1) << 8 | ++generations_[index];
     regions_[index] = region;
+    shown_.show(index, region);
     return region.key;
   }
 
@@ -58,24 +42,32 @@ class MemoryTable {
     Region& region = regions_[handle - 1];
     return region.key != 0 && region.window ? &region : nullptr;
   }
-  void rekey(Region& window, uint32_t key) {
-    window.key = key;
-    generations_[handle_of(key) - 1] = static_cast<uint8_t>(key);
+
+  // Makes something else of a region; a new key has the same handle.
+  void change(Region& region, const Region& changed) {
+    uint32_t index = handle_of(region.key) - 1;
+    shown_.hide(index);
+    region = changed;
+    generations_[index] = static_cast<uint8_t>(changed.key);
+    shown_.show(index, region);
   }
 
   // Takes back a window's binding.
   bool invalidate(uint32_t key, const ibv_pd* domain) {
     Region* region = find(key);
     if (!region || !region->window || region->domain != domain) return false;
-    region->access = 0;
-    region->bytes = 0;
+    Region unbound = *region;
+    unbound.access = 0;
+    unbound.bytes = 0;
+    change(*region, unbound);
     return true;
   }
 
   void remove(uint32_t key) {
     if (Region* region = find(key)) {
+      shown_.hide(handle_of(key) - 1);
       *region = {};
-      free_.push_back((key >> 8) - 1);
+      free_.push_back(handle_of(key) - 1);
     }
   }
 
@@ -85,8 +77,10 @@ class MemoryTable {
     });
   }
 
+  void close() { shown_.close(); }
+
   Region* find(uint32_t key) {
-    uint32_t index = (key >> 8) - 1;
+    uint32_t index = handle_of(key) - 1;
     return index < regions_.size() && regions_[index].key == key ? &regions_[index] : nullptr;
   }
 
@@ -95,6 +89,7 @@ class MemoryTable {
   std::vector<Region> regions_;
   std::vector<uint8_t> generations_;
   std::deque<uint32_t> free_;
+  ShownRegions shown_;
 };
 
 }  // namespace railyard::sim

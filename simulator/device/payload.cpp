@@ -31,6 +31,19 @@ void Pieces::limit(uint64_t bytes) {
   count_ = kept;
 }
 
+Pieces Pieces::split(uint64_t bytes) {
+  Pieces rest;
+  uint64_t before = 0;
+  for (size_t i = 0; i < count_; ++i) {
+    uint64_t kept = std::min<uint64_t>(list_[i].iov_len, bytes - std::min(before, bytes));
+    before += list_[i].iov_len;
+    if (kept == list_[i].iov_len) continue;
+    rest.add(static_cast<std::byte*>(list_[i].iov_base) + kept, list_[i].iov_len - kept);
+  }
+  limit(bytes);
+  return rest;
+}
+
 void Pieces::gather_to(std::byte* out) const {
   for (size_t i = 0; i < count_; ++i) {
     memcpy(out, list_[i].iov_base, list_[i].iov_len);
@@ -74,11 +87,17 @@ void Pieces::copy_from(const Pieces& from) const {
   }
 }
 
-WatchedPlace::WatchedPlace(std::byte* place, uint64_t bytes) : end_(place + bytes) {
-  while (width_ < word_.size() && 2 * width_ <= bytes &&
-         reinterpret_cast<uintptr_t>(end_) % (2 * width_) == 0) {
-    width_ *= 2;
+size_t last_word_bytes(const std::byte* end, uint64_t bytes) {
+  size_t width = 1;
+  while (width < sizeof(uint64_t) && 2 * width <= bytes &&
+         reinterpret_cast<uintptr_t>(end) % (2 * width) == 0) {
+    width *= 2;
   }
+  return width;
+}
+
+WatchedPlace::WatchedPlace(std::byte* place, uint64_t bytes)
+    : end_(place + bytes), width_(last_word_bytes(end_, bytes)) {
   if (bytes > width_) pieces_.add(place, bytes - width_);
   pieces_.add(word_.data(), width_);
 }

@@ -28,6 +28,8 @@ class Pieces {
 
   // Cuts the list off after `bytes`.
   void limit(uint64_t bytes);
+  // The same; returns the rest.
+  Pieces split(uint64_t bytes);
 
   void gather_to(std::byte* out) const;
   void scatter_from(const std::byte* in) const;
@@ -43,6 +45,9 @@ class Pieces {
   std::array<iovec, kMaxPieces> list_;
   size_t count_ = 0;
 };
+
+// How long the last word of so many bytes that end there is: as long as it lies aligned, up to 8.
+size_t last_word_bytes(const std::byte* end, uint64_t bytes);
 
 // A place that a program may watch for the end of a write. Memory models that reorder stores
 // (arm64: Arm ARM DDI 0487, B2.3) promise nothing about a copy's order, while adapters write a
@@ -61,7 +66,7 @@ class WatchedPlace {
 
  private:
   std::byte* end_;
-  size_t width_ = 1;  // of the last word
+  size_t width_;  // of the last word
   alignas(8) std::array<std::byte, 8> word_{};
   Pieces pieces_;
 };

@@ -12,6 +12,7 @@
 
 #include "device/attachment.h"
 #include "device/completion_queue.h"
+#include "device/patience.h"
 #include "device/receive_queue.h"
 #include "device/request_builder.h"
 #include "device/staging.h"
@@ -84,8 +85,8 @@ class QueuePair : public ibv_qp_ex {
   bool progress_sends(bool check_peer = false);
   bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
-  // Counts a peer out that has died and that nobody has waited for: what needs its process would
-  // wait for ever.
+  // peer_watch.cpp. Counts a peer out that has died and that nobody has waited for: what needs its
+  // process would wait for ever.
   void look_for_death();
   // For so long as arrived messages of a finished sender may lie unread in its ring, a peer that is
   // alive is given time to read them. Without the lock.
@@ -104,6 +105,9 @@ class QueuePair : public ibv_qp_ex {
     return refusing_ || closed_since_ != 0 || underway_ ||
            (sends_outstanding() && latest_arrival_ != 0);
   }
+
+  // reach.cpp. Waits while the peer reaches into memory that it may not reach any more.
+  void await_reaching_peer() const;
 
   // Wakes the process that this talks to, or only its helper if that sleeps.
   void ring_peer(bool only_if_asleep) const;
@@ -162,6 +166,10 @@ class QueuePair : public ibv_qp_ex {
   bool stalls(const Send& latest);
   uint64_t message_of(const Send& send, uint64_t request) const;
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  bool reach(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  pid_t peer_within_reach(uint64_t ticks);
+  void end_life();
+  void outlast_reaching() const;
   bool pass(Send& send, uint64_t ticks, Passage& passage);
   ibv_wc_status collect(const ibv_send_wr& request, Pieces& pieces) const;
   ibv_wc_status load(const ibv_send_wr& request, Send& send, layout::Slot& slot);
@@ -303,6 +311,9 @@ class QueuePair : public ibv_qp_ex {
   bool failing_ = false;        // a request is posted after which nothing reaches the wire
   uint32_t stalled_polls_ = 0;  // in vain, since a send completed,
   uint64_t stalled_since_ = 0;  // and ticks of the last time that was looked into
+  Patience patience_;
+  uint64_t proven_life_ = 0, proven_ticks_ = 0;  // of the peer whose memory was found within reach
+  pid_t proven_pid_ = 0;                         // 0: it is not
 
   // The receiver's half.
   ReceiveQueue own_receives_;

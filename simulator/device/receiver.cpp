@@ -10,6 +10,7 @@
 #include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
+#include "device/reach.h"
 #include "device/shared_receive_queue.h"
 #include "fabric/topology.h"
 #include "platform/cross_copy.h"
@@ -29,14 +30,6 @@ constexpr uint64_t kBatchBytes = 64 * 1024;
 
 void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
   count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-}
-
-bool proves_readable(const layout::Process& process, pid_t pid) {
-  if (!platform::cross_copy_available()) return false;
-  uint64_t word = 0;
-  iovec here{&word, sizeof word};
-  iovec there{reinterpret_cast<void*>(process.probe_address), sizeof word};
-  return platform::copy_from_process(pid, &here, 1, &there, 1) == 0 && word == layout::kMagic;
 }
 
 bool takes_receive(uint8_t opcode) {
@@ -142,7 +135,7 @@ void QueuePair::adopt() {
   record_.settled_ticks.store(0, std::memory_order_relaxed);
   record_.settled.store(next_, std::memory_order_relaxed);
   record_.refused_at.store(0, std::memory_order_relaxed);
-  record_.can_copy.store(same_process || proves_readable(process, process.pid),
+  record_.can_copy.store(same_process || proves_readable(process),
                          std::memory_order_relaxed);
   record_.adopted.store(connection, std::memory_order_release);
 }
@@ -333,89 +326,6 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   }
   enter_error(false);
   return reliable() ? Verdict::waiting : Verdict::settled;
-}
-
-Region* QueuePair::remote_region(const layout::Slot& slot, int access) {
-  Region* region = owner_.regions.find(slot.remote_key);
-  // The target of XRC has no protection domain of its own: that of the shared queue counts.
-  const ibv_pd* domain = extended_reliable() ? (shared_ ? shared_->pd : nullptr) : qp_base.pd;
-  bool same_domain = region && (!domain || region->domain == domain);
-  bool allowed = same_domain && (region->access & access) &&
-                 (attributes_.qp_access_flags & static_cast<unsigned>(access)) &&
-                 region->covers(slot.remote_address, slot.bytes);
-  return allowed ? region : nullptr;
-}
-
-// What a device does with an access that it may not make: a reliable sender is told, and the queue
-// pair is done for; an unreliable one is not.
-QueuePair::Verdict QueuePair::forbid() {
-  if (!reliable()) return Verdict::settled;
-  refuse(IBV_WC_REM_ACCESS_ERR);
-  enter_error(true);
-  return Verdict::waiting;
-}
-
-QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t arrival) {
-  bool immediate = slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
-  Region* region = nullptr;
-  if (slot.bytes != 0 && !(region = remote_region(slot, IBV_ACCESS_REMOTE_WRITE))) return forbid();
-  if (immediate) {
-    if (drops(arrival)) return drop(arrival, stamp()), Verdict::settled;
-    if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
-  }
-  if (region) {
-    WatchedPlace here(region->at(slot.remote_address), slot.bytes);
-    if (fetch(slot, here.pieces()) != 0)
-      return Verdict::settled;  // its sender's memory is gone, and so is it
-    if (slot.flags & layout::kCorrupted) here.pieces().flip_a_bit();
-    here.finish();
-  }
-  if (immediate && !complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV_RDMA_WITH_IMM)) {
-    return Verdict::waiting;
-  }
-  return Verdict::settled;
-}
-
-QueuePair::Verdict QueuePair::settle_read(const layout::Slot& slot) {
-  if (slot.bytes == 0) return Verdict::settled;
-  Region* region = remote_region(slot, IBV_ACCESS_REMOTE_READ);
-  if (!region) return forbid();
-  std::byte* source = region->at(slot.remote_address);
-  if (slot.carriage == layout::Carriage::staged) {
-    uint64_t offset;
-    memcpy(&offset, slot.body, sizeof offset);
-    memcpy(segment().bytes_at(offset), source, slot.bytes);
-    return Verdict::settled;
-  }
-  Pieces here, there = Pieces::listed(slot.body, slot.pieces);
-  here.add(source, slot.bytes);
-  if (peer_pid_ == 0) {
-    there.copy_from(here);
-  } else {
-    platform::copy_to_process(peer_pid_, here.data(), here.count(), there.data(), there.count());
-  }
-  return Verdict::settled;
-}
-
-QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
-  Region* region = remote_region(slot, IBV_ACCESS_REMOTE_ATOMIC);
-  if (!region) return forbid();
-  if (slot.remote_address % sizeof(uint64_t) != 0) {
-    refuse(IBV_WC_REM_INV_REQ_ERR);
-    enter_error(true);
-    return Verdict::waiting;
-  }
-  layout::Atomic request;
-  memcpy(&request, slot.body, sizeof request);
-  std::atomic_ref<uint64_t> word(*reinterpret_cast<uint64_t*>(region->at(slot.remote_address)));
-  uint64_t former = request.compare_add;
-  if (slot.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
-    former = word.fetch_add(request.compare_add);
-  } else {
-    word.compare_exchange_strong(former, request.swap);
-  }
-  memcpy(segment().bytes_at(request.result), &former, sizeof former);
-  return Verdict::settled;
 }
 
 // Brings a message's payload to its place; 0 or an errno, ESRCH: its sender is gone.

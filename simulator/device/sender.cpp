@@ -20,8 +20,6 @@ constexpr uint32_t kStalledPolls = 1024;
 constexpr uint32_t kStalledPollsPerClock = 8;
 constexpr uint64_t kStalledNs = 20'000'000;
 static_assert(kStalledPolls % kStalledPollsPerClock == 0);
-constexpr double kLookAtPeerNs = 10e6;
-constexpr int64_t kLingerStepNs = 20'000;
 
 bool atomic(ibv_wr_opcode opcode) {
   return opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD;
@@ -276,7 +274,8 @@ bool QueuePair::stalls(const Send& latest) {
   return long_ones > most;
 }
 
-// False: the message will never arrive anywhere, or its request is wrong.
+// False: the message is on no wire. It will never arrive anywhere, its request is wrong, or it has been
+// carried out.
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
   if (!open && broken_since(segment(), static_cast<int32_t>(record_.port)) != 0) {
@@ -301,6 +300,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
     if (peer_life_ != 0 && !reliable()) start_connection();
     if (peer_life_ == 0 || !reliable()) peer_life_ = life;
   }
+  if (open && reach(request, send, ticks)) return false;  // done, and on no wire
   Passage passage{ticks, ticks};
   if (shaped && !pass(send, ticks, passage)) return false;
   uint64_t number = on_wire_;
@@ -467,6 +467,8 @@ bool QueuePair::progress_sends(bool check_peer) {
     send.block_bytes = 0;
   }
   if (completed_ != before) {
+    const Send& latest = send_at(completed_ - 1);
+    if (latest.on_wire && one_sided(latest.opcode)) patience_.waited(stalled_polls_, latest.bytes);
     stalled_polls_ = 0;
     closed_since_ = 0;
     return true;
@@ -542,57 +544,6 @@ void QueuePair::fail_sends() {
   if (reliable()) return enter_error(false);
   set_state(IBV_QPS_SQE);
   flush_sends();
-}
-
-void QueuePair::look_for_death() {
-  if (reliable()) return;  // their time-outs see to it
-  uint64_t now = segment().now_ticks();
-  if (now - looked_at_peer_ < segment().ticks_in_ns(kLookAtPeerNs)) return;
-  looked_at_peer_ = now;
-  if (!datagrams()) segment().reap_if_dead(peer_record().owner);
-  if (!pending_.empty()) {
-    segment().reap_if_dead(segment().queue_pair(pending_.front().receiver).owner);
-  }
-}
-
-// Whether the time for all retries of the oldest message is over. It runs only while nobody could
-// answer: a peer that is merely slow to look does answer, on a real device.
-bool QueuePair::timed_out() {
-  uint64_t now = segment().now_ticks();
-  if (now - looked_at_peer_ > segment().ticks_in_ns(kLookAtPeerNs)) {
-    looked_at_peer_ = now;
-    uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
-    if (extended_reliable()) {
-      look_for_dead_sharers();
-    } else {
-      peer_dead_ = owner != 0 && !segment().alive(owner - 1);
-    }
-  }
-  bool answers = path_open() && (peer_life_ == 0 || peer_record().life.load() == peer_life_);
-  if (answers) {
-    closed_since_ = 0;
-    return false;
-  }
-  if (closed_since_ == 0) closed_since_ = now;
-  if (attributes_.timeout == 0) return false;  // for ever
-  // InfiniBand specification 9.7.6.1.3: 4.096 us * 2^timeout, and as often again as retries.
-  double timeout_ns = 4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout) *
-                      (attributes_.retry_cnt + 1);
-  return now - closed_since_ > segment().ticks_in_ns(timeout_ns);
-}
-
-void QueuePair::linger() {
-  auto unread = [&] {
-    std::lock_guard lock(owner_.lock);
-    return qp_base.state == IBV_QPS_RTS && !reliable() && completed_ == posted_ &&
-           read_settled() != on_wire_;
-  };
-  // By the clock, as a step may take long where many want the cores.
-  uint64_t end = segment().now_ticks() + segment().ticks_in_ns(fabric::kUnreadNs);
-  while (unread() && segment().now_ticks() < end) {
-    ring_peer(true);
-    platform::pause_thread(kLingerStepNs);
-  }
 }
 
 }  // namespace railyard::sim

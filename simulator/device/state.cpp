@@ -81,6 +81,8 @@ void QueuePair::start_record() {
   record_.ring = 0;
   record_.attention.store(0);
   record_.retries.store(0);
+  record_.remote_access.store(0);
+  record_.protection_domain = reinterpret_cast<uint64_t>(qp_base.pd);
   for (auto* count :
        {&record_.posted,          &record_.completed,        &record_.lost,
         &record_.on_wire,         &record_.bytes_out,        &record_.adopted,
@@ -88,7 +90,8 @@ void QueuePair::start_record() {
         &record_.receives_filled, &record_.messages_in,      &record_.bytes_in,
         &record_.dropped,         &record_.dropped_ticks,    &record_.receive_after_drop_ticks,
         &record_.not_ready,       &record_.frame_mismatches, &record_.changed_in_flight,
-        &record_.domain,          &record_.adopted_life,     &record_.settled_ticks}) {
+        &record_.domain,          &record_.adopted_life,     &record_.settled_ticks,
+        &record_.reaching,        &record_.reached_in}) {
     count->store(0);
   }
   record_.errors.store(0);
@@ -141,7 +144,7 @@ void QueuePair::give_back_record() {
   if (receive_queue()) receive_queue()->count_unread(number_);
   discard_completions();
   if (qp_base.srq) --SharedReceiveQueue::from(qp_base.srq)->users;
-  record_.life.store(0, std::memory_order_release);
+  end_life();
   record_.connection.store(0, std::memory_order_release);
   staging_.release(segment());
   for (; reclaimed_ != posted_; ++reclaimed_) {
@@ -152,7 +155,7 @@ void QueuePair::give_back_record() {
   layout::Port& port = segment().port(record_.port);
   port.messages_out.fetch_add(record_.posted.load());
   port.bytes_out.fetch_add(record_.bytes_out.load());
-  port.messages_in.fetch_add(record_.messages_in.load());
+  port.messages_in.fetch_add(record_.messages_in.load() + record_.reached_in.load());
   port.bytes_in.fetch_add(record_.bytes_in.load());
   port.lost.fetch_add(record_.lost.load());
   port.changed_in_flight.fetch_add(record_.changed_in_flight.load());
@@ -281,6 +284,8 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   record_.retries.store(attributes_.rnr_retry | uint32_t{attributes_.retry_cnt} << 8 |
                         uint32_t{attributes_.timeout} << 16 |
                         uint32_t{attributes_.min_rnr_timer} << 24);
+  record_.remote_access.store(attributes_.qp_access_flags);
+  if (receiving() && (mask & IBV_QP_ACCESS_FLAGS)) await_reaching_peer();
   record_.send_psn.store(attributes_.sq_psn & 0xffffff);
   record_.receive_psn.store(attributes_.rq_psn & 0xffffff);
   if (to == IBV_QPS_RESET) {
@@ -353,7 +358,7 @@ void QueuePair::enter_error(bool tell_program) {
   if (qp_base.state == IBV_QPS_RTS) complete_settled();
   record_.error_event.store(tell_program ? uint32_t{IBV_EVENT_QP_ACCESS_ERR} : layout::kNoEvent);
   set_state(IBV_QPS_ERR);
-  record_.life.store(0, std::memory_order_release);
+  end_life();
   record_.connection.store(0, std::memory_order_release);
   closed_since_ = 0;
   refusing_ = holding_ = false;
@@ -395,7 +400,7 @@ void QueuePair::discard_completions() {
 void QueuePair::reset() {
   set_state(IBV_QPS_RESET);
   discard_completions();
-  record_.life.store(0, std::memory_order_release);
+  end_life();
   completed_ = released_ = posted_;
   start_connection();
   record_.connection.store(0, std::memory_order_release);

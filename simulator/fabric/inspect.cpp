@@ -148,7 +148,7 @@ void count_traffic(const QueuePair& pair, PortView& port) {
 
   port.messages_out += pair.posted.load();
   port.bytes_out += pair.bytes_out.load();
-  port.messages_in += pair.messages_in.load();
+  port.messages_in += pair.messages_in.load() + pair.reached_in.load();
   port.bytes_in += pair.bytes_in.load();
 }
 
@@ -187,6 +187,7 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   out.receiver_not_ready = record.not_ready.load();
   out.frame_mismatches = record.frame_mismatches.load();
   out.changed_in_flight = record.changed_in_flight.load();
+  out.reached_in = record.reached_in.load();
   out.completions_in_error = record.errors.load();
   if (out.completions_in_error != 0) {
     out.last_error = completion_status_name(record.last_error.load());

@@ -224,8 +224,23 @@ struct alignas(kCacheLine) Context {
   Shared<uint32_t> owner;  // process + 1, 0: free
   uint32_t device;
   uint64_t opened_ticks;
+  Shared<uint64_t> regions;  // offset of kShownRegions of them, 0: none
   Shared<int32_t> protection_domains, completion_queues, queue_pairs, memory_regions;
 };
+
+// A memory region of a context, as its peers need it to reach into it without its process. An entry
+// with a key does not change: to change it, its owner takes the key away and waits until nobody who may
+// have seen it is reaching.
+struct alignas(kCacheLine) Region {
+  Shared<uint32_t> key;  // written last; 0: none
+  int32_t access;        // enum ibv_access_flags
+  uint64_t domain;       // as QueuePair::protection_domain
+  uint64_t address;      // as work requests name it
+  uint64_t bytes;
+  uint64_t base;         // where it is in the owner's memory
+  uint64_t sound_bytes;  // offsets beyond wrap around
+};
+inline constexpr uint32_t kShownRegions = kBlockBytes / sizeof(Region);
 
 // Bits of QueuePair::attention.
 inline constexpr uint32_t kHasChannel = 1, kArmed = 2;
@@ -249,6 +264,8 @@ struct alignas(128) QueuePair {
   Shared<uint32_t> attention;
   Shared<uint32_t> send_psn, receive_psn;
   Shared<uint32_t> retries;  // rnr_retry | retry_count << 8 | timeout << 16 | min_rnr_timer << 24
+  Shared<uint32_t> remote_access;  // enum ibv_access_flags
+  uint64_t protection_domain;      // a number of its process's
 
   // As the sender.
   alignas(kCacheLine) Shared<uint64_t> posted;
@@ -256,6 +273,7 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> lost;
   Shared<uint64_t> on_wire;    // messages put on the ring in this connection
   Shared<uint64_t> bytes_out;
+  Shared<uint64_t> reaching;     // odd while its process reaches into the peer's memory
 
   // As the receiver: what became of the messages of connection `adopted`. Read by their sender.
   alignas(kCacheLine) Shared<uint64_t> adopted;
@@ -280,6 +298,8 @@ struct alignas(128) QueuePair {
   // Datagram queue pairs: where in the inbox the next sender should try, and the groups joined.
   alignas(kCacheLine) Shared<uint64_t> inbox_tail;
   Shared<uint64_t> groups[kMaxGroups][2];  // GIDs as two words; 0, 0: none
+  // Connected ones: messages that the peer has carried out itself, who counts them here.
+  Shared<uint64_t> reached_in;
 
   // An XRC receiver is whoever's shares in it, and each of its messages is settled by the process whose
   // shared receive queue it names. So what a receiver knows lies here, and is changed under the lock.

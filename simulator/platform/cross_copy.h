@@ -13,6 +13,14 @@ namespace railyard::platform {
 // processes (containers, ptrace scopes): try it once with a known word.
 bool cross_copy_available();
 
+// Whether others see the pieces of one copy come in their order. x86-64 keeps the order of stores, and
+// that of one string instruction's to another's (Intel SDM, volume 3A, 9.2.4).
+#ifdef __x86_64__
+inline constexpr bool kPiecesInOrder = true;
+#else
+inline constexpr bool kPiecesInOrder = false;
+#endif
+
 // Let processes of the same user read this one's memory where the system asks for consent.
 void allow_cross_copy();
 

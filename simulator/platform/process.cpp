@@ -39,13 +39,15 @@ Identity identify(pid_t pid) {
   if (!after_name) return {};
   char state = 0;
   unsigned long long start = 0;
-  // proc(5): state is field 3, starttime field 22.
+  long threads = 0;
+  // proc(5): state is field 3, num_threads field 20, starttime field 22.
   if (sscanf(after_name + 1,
-             " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-             &state, &start) != 2) {
+             " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+             &state, &threads, &start) != 3) {
     return {};
   }
-  return {start, state == 'Z' || state == 'X'};
+  // While a thread is left it may still be inside the kernel, and copy into another's memory.
+  return {start, (state == 'Z' || state == 'X') && threads <= 1};
 }
 
 #elif defined(__APPLE__)

@@ -135,7 +135,7 @@ RAILYARD_VERB int ibv_rereg_mr(ibv_mr* region, int flags, ibv_pd* domain, void* 
   if (int error = access_error(context.profile(), changed.base, changed.bytes, changed.access)) {
     return errno = error, IBV_REREG_MR_ERR_INPUT;
   }
-  *record = changed;
+  context.regions.change(*record, changed);
   region->addr = changed.base;
   region->length = changed.bytes;
   region->pd = const_cast<ibv_pd*>(changed.domain);

@@ -173,6 +173,7 @@ struct QueuePairView {
   uint64_t receiver_not_ready = 0;           // RNR NAKs answered
   uint64_t frame_mismatches = 0;
   uint64_t changed_in_flight = 0;  // while memory is watched: sends whose memory changed too early
+  uint64_t reached_in = 0;  // WRITEs and READs that its peer carried out in its process's memory by itself
 
   // The oldest message that is not settled yet: what the queue pair itself waits for.
   std::string waiting_opcode;
