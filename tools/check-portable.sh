@@ -16,5 +16,7 @@ left='scenario\.(recv-prefill-deadlock|recv-prefill-race-drop|ds4-1024|exo-1712|
 # A file system that is full is told by fallocate alone, before the memory is touched.
 left+='|CrowdTest\.AFullFileSystem'
 # Memory is laid in large pages at one's wish on Linux alone.
-left+='|HotMemoryTest\.LiesInLargePages'
+left+='|HotMemoryTest\..*LiesInLargePages'
+# Memory of another process is reached on Linux alone.
+left+='|ReachTest|ReachRefusalTest|TakingBackTest'
 exec ctest --test-dir "$build" --output-on-failure -j2 -R "$chosen" -E "$left"

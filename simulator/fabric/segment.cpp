@@ -26,6 +26,12 @@ void raise_to(Shared<uint32_t>& mark, uint32_t value) {
   }
 }
 
+void lower_to(Shared<uint32_t>& mark, uint32_t value) {
+  uint32_t seen = mark.load(std::memory_order_relaxed);
+  while (seen > value && !mark.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
 }  // namespace
 
 Segment Segment::create(const std::string& name, const Counts& counts, const Profile& profile) {
@@ -220,7 +226,9 @@ uint64_t Segment::allocate(uint64_t bytes, uint32_t process) const {
   auto wanted = static_cast<uint32_t>((bytes + kBlockBytes - 1) / kBlockBytes);
   uint32_t count = header().block_count;
   if (wanted == 0 || bytes > uint64_t{count} * kBlockBytes) return errno = ENOSPC, 0;
-  uint32_t position = header().next_block.fetch_add(wanted, std::memory_order_relaxed) % count;
+  // What was given back is taken again: where memory cannot be discarded, it stays little, and
+  // warm.
+  uint32_t start = header().next_block.load(std::memory_order_relaxed), position = start;
   for (uint32_t tried = 0; tried < 2 * count;) {
     if (position + wanted > count) {
       tried += count - position;
@@ -233,6 +241,8 @@ uint64_t Segment::allocate(uint64_t bytes, uint32_t process) const {
       if (!block_owner(position + taken).compare_exchange_strong(expected, process + 1)) break;
     }
     if (taken == wanted) {
+      header().next_block.compare_exchange_strong(start, position + wanted,
+                                                  std::memory_order_relaxed);
       uint64_t offset = header().blocks + uint64_t{position} * kBlockBytes;
       if (memory_.commit(offset, uint64_t{wanted} * kBlockBytes)) return offset;
       for (uint32_t i = 0; i < wanted; ++i) block_owner(position + i).store(kUnowned);
@@ -253,6 +263,7 @@ void Segment::release(uint64_t offset, uint64_t bytes) const {
   for (uint32_t i = 0; i < blocks; ++i) {
     block_owner(first + i).store(kUnowned, std::memory_order_release);
   }
+  lower_to(header().next_block, first);
 }
 
 const SharedQueue* Segment::find_shared_queue(uint64_t number, uint64_t domain) const {

@@ -262,6 +262,23 @@ TEST_F(FabricTest, AFolderThatCannotBeMadeIsNamed) {
   EXPECT_ERROR(make(), "nowhere/railyard-");
 }
 
+// Where the system cannot take memory back, a fabric that never uses a block twice would soon have
+// all that there is.
+TEST_F(FabricTest, BlocksThatWereGivenBackAreTakenAgain) {
+  Fabric fabric = make();
+  Segment segment = Segment::open(fabric.name());
+  constexpr uint64_t kBytes = 4 * layout::kBlockBytes;
+  uint64_t kept = segment.allocate(kBytes, 0);
+  ASSERT_NE(kept, 0u);
+  for (int i = 0; i < 1000; ++i) {
+    uint64_t one = segment.allocate(kBytes, 0), other = segment.allocate(kBytes, 0);
+    ASSERT_TRUE(one != 0 && other != 0);
+    segment.release(one, kBytes);
+    segment.release(other, kBytes);
+  }
+  EXPECT_LE(segment.header().blocks_used.load(), 12u);
+}
+
 TEST_F(FabricTest, TheTableOfProcessesHasAnEnd) {
   Fabric fabric = make();
   Segment segment = Segment::open(fabric.name());
