@@ -17,9 +17,10 @@ inline constexpr size_t kMeshStar = kSmallRun;
 inline constexpr size_t kMeshDoubling = kSmallRun;
 
 // A mesh of three or more combines larger arrays in two phases, where each rank does its share of
-// the sum and sends it to all. Two ranks always exchange what they have: half the steps for the same
-// number of bytes.
+// the sum and sends it to all. Two ranks exchange what they have, in half the steps, until doing half
+// the sum saves more than a step costs.
 inline constexpr size_t kMeshOnePhase = kSmallPayload;
+inline constexpr size_t kPairOnePhase = 1 << 20;
 
 // A ring of three or more sends so many bytes round as they are, for every rank to combine; more
 // are combined on the way, and from the second size on they go both ways.

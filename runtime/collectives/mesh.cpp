@@ -59,7 +59,7 @@ class Mesh : public Collectives {
     }
     lend(engine_, call.input, call.bytes);
     lend(engine_, call.output, call.bytes);
-    if (size_ == 2 || call.bytes <= kMeshOnePhase) return one_phase(call);
+    if (call.bytes <= (size_ == 2 ? kPairOnePhase : kMeshOnePhase)) return one_phase(call);
     TwoPhases operation(engine_, rank_, size_, call);
     engine_.run(operation);
   }

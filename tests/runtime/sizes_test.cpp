@@ -45,6 +45,14 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// From kPairOnePhase on each of two does half of a sum.
+TEST(Pairs, ShareTheWorkOfLongArrays) {
+  for (const char* profile : {"apple-thunderbolt5", "connectx"}) {
+    Yard yard(profile, 2);
+    expect_ok(yard.backend("mesh").run({"operations:float32:400003", "operations:int64:131073"}));
+  }
+}
+
 // mlx#4281: a transfer of 2 GiB and more. The arithmetic is that of small frames; nothing is
 // copied.
 TEST(Lengths, Mlx4281BeyondThirtyTwoBits) {
