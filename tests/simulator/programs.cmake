@@ -22,9 +22,12 @@ execute_process(COMMAND /usr/bin/python3 -c "import pyverbs.qp" RESULT_VARIABLE 
 set(RAILYARD_PROGRAM_python3 /usr/bin/python3 CACHE FILEPATH "")
 if(pyverbs_missing)
   railyard_skipped_program_test(pyverbs pyverbs)
+  railyard_skipped_program_test(pyverbs.connection pyverbs)
 else()
   railyard_program_test(pyverbs PROFILE connectx python3
                         ${CMAKE_CURRENT_SOURCE_DIR}/programs/pyverbs_transfer.py {port} {peer})
+  set(connection "/usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/programs/pyverbs_connection.py $port")
+  railyard_pair_test(pyverbs.connection SERVER "${connection}" CLIENT "${connection} $peer")
 endif()
 
 # With pyverbs, rdma-core tests devices and drivers.

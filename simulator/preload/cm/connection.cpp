@@ -18,12 +18,12 @@ constexpr long kAttemptNs = 5'000'000;
 constexpr int kAttemptsWithoutListener = 40;  // 0.2 s
 constexpr int kAttemptsWithListener = 4000;   // 20 s, as the kernel's CM gives up
 
+}  // namespace
+
 uint32_t random_psn() {
   static thread_local std::minstd_rand random{std::random_device{}()};
   return static_cast<uint32_t>(random()) & 0xffffff;
 }
-
-}  // namespace
 
 int Manager::bind(uint32_t number, const Address& address) {
   std::lock_guard lock(mutex_);
@@ -142,7 +142,6 @@ int Manager::connect(uint32_t number, const rdma_ucm_conn_param& parameters) {
   if (id->stage != Stage::route_known) return EINVAL;
   uint8_t room = id->datagram() ? kDatagramRequestPrivate : kRequestPrivate;
   if (parameters.private_data_len > room) return EINVAL;
-  id->first_psn = random_psn();
   id->responder_resources = parameters.responder_resources;
   id->initiator_depth = parameters.initiator_depth;
   id->retry_count = parameters.retry_count & 7;
@@ -193,7 +192,6 @@ int Manager::accept(uint32_t number, uint64_t uid, const rdma_ucm_conn_param& pa
   if (id->stage != Stage::requested) return id->stage == Stage::over ? ECONNRESET : EINVAL;
   uint8_t room = id->datagram() ? kDatagramReplyPrivate : kReplyPrivate;
   if (parameters.private_data_len > room) return EINVAL;
-  id->first_psn = random_psn();
   id->responder_resources = parameters.responder_resources;
   id->initiator_depth = parameters.initiator_depth;
   id->rnr_retry_count = parameters.rnr_retry_count & 7;

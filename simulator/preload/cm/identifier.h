@@ -25,6 +25,9 @@ enum class Stage {
   over,
 };
 
+// The number of the first packet that a queue pair sends.
+uint32_t random_psn();
+
 struct Identifier {
   uint32_t number = 0;
   uint64_t uid = 0;  // the program's name for it; 0 until it has accepted it
@@ -43,7 +46,8 @@ struct Identifier {
   Address source, destination;
   int32_t port = fabric::layout::kNowhere;  // the device's, by its index in the fabric
 
-  uint32_t first_psn = 0;
+  // From the beginning: librdmacm moves a queue pair to RTS before it accepts.
+  uint32_t first_psn = random_psn();
   uint8_t responder_resources = 0, initiator_depth = 0;
   uint8_t retry_count = 7, rnr_retry_count = 7;
   int32_t peer_port = fabric::layout::kNowhere;
