@@ -11,6 +11,8 @@ namespace railyard::sim {
 
 class Patience {
  public:
+  static constexpr uint32_t kTooManyPolls = 512;  // in vain, of several operations together
+
   // The target has carried an operation of so many bytes out, for which its initiator has polled in
   // vain so often.
   void waited(uint32_t polls, uint32_t bytes) {
@@ -41,7 +43,7 @@ class Patience {
  private:
   // A poll that finds nothing takes some 25 ns.
   static constexpr uint32_t kFairPolls = 64, kBytesPerPoll = 256;
-  static constexpr uint32_t kTooManyPolls = 512, kMostOfOne = 192;
+  static constexpr uint32_t kMostOfOne = 192;
   static constexpr uint32_t kFirstWindow = 1024, kLongestWindow = 1 << 20, kCalm = 256;
 
   bool first_ = true;

@@ -167,6 +167,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t message_of(const Send& send, uint64_t request) const;
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool reach(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  bool target_is_slow(const Send& send, uint64_t ticks);
   pid_t peer_within_reach(uint64_t ticks);
   void end_life();
   void outlast_reaching() const;
@@ -312,6 +313,9 @@ class QueuePair : public ibv_qp_ex {
   uint32_t stalled_polls_ = 0;  // in vain, since a send completed,
   uint64_t stalled_since_ = 0;  // and ticks of the last time that was looked into
   Patience patience_;
+  uint64_t latest_one_sided_ = 0;  // ticks
+  uint64_t completions_read_ = 0;  // of its queue, then
+  bool left_to_target_ = false;    // that operation was
   uint64_t proven_life_ = 0, proven_ticks_ = 0;  // of the peer whose memory was found within reach
   pid_t proven_pid_ = 0;                         // 0: it is not
 

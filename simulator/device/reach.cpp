@@ -22,6 +22,10 @@ constexpr uint32_t kMostReached = 64 * 1024;
 // soon.
 constexpr double kProvenNs = 10e6;
 
+// Between two operations: so long is a turn of two programs at least; so long it is when a helper
+// has to be waited for.
+constexpr double kTurnNs = 3e3, kLongTurnNs = 100e3;
+
 constexpr uint32_t kLooksPerPause = 256;
 constexpr int64_t kPauseNs = 20'000;
 
@@ -86,10 +90,8 @@ bool proves_readable(const layout::Process& process) {
 bool QueuePair::reach(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool writes = request.opcode == IBV_WR_RDMA_WRITE;
   if (!writes && request.opcode != IBV_WR_RDMA_READ) return false;
-  // Many at a time go faster through the ring, which the target empties meanwhile.
-  bool wanted = choice() == Choice::patience
-                    ? patience_.lost() && awaited_ == uint32_t{send.signaled}
-                    : choice() == Choice::initiator;
+  bool wanted =
+      choice() == Choice::patience ? target_is_slow(send, ticks) : choice() == Choice::initiator;
   if (!wanted || extended_reliable() || send.bytes == 0 || send.bytes > kMostReached) return false;
   // Faults, links, traces and watched memory have to do with messages on wires.
   if (segment().header().gate.load(std::memory_order_relaxed) != 0) return false;
@@ -116,7 +118,24 @@ bool QueuePair::reach(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   if (error != 0) return false;
   peer.reached_in.fetch_add(1, std::memory_order_relaxed);
   patience_.spend();
+  left_to_target_ = false;
   return true;
+}
+
+// Whether what is posted now is better not left to the target's process.
+bool QueuePair::target_is_slow(const Send& send, uint64_t ticks) {
+  auto gap = static_cast<double>(ticks - latest_one_sided_);
+  uint64_t read = send_queue()->read();
+  // Programs that spin on memory do not poll: how long they spin shows when they go on.
+  if (left_to_target_ && read == completions_read_ && gap >= segment().ticks_in_ns(kLongTurnNs)) {
+    patience_.waited(Patience::kTooManyPolls, send.bytes);
+  }
+  latest_one_sided_ = ticks;
+  completions_read_ = read;
+  left_to_target_ = true;
+  // Many at a time go faster through the ring, which the target empties meanwhile.
+  bool alone = awaited_ == uint32_t{send.signaled} || gap >= segment().ticks_in_ns(kTurnNs);
+  return patience_.lost() && alone;
 }
 
 // The process of the peer, in its present life, if this one can copy from and to its memory; or 0.

@@ -76,6 +76,9 @@ railyard_pair_test(rstream SERVER "rstream -p $port -T v -S 1048576 -I 10 -C 10"
                    CLIENT "rstream -s $peer -p $port -T v -S 1048576 -I 10 -C 10")
 railyard_pair_test(riostream SERVER "riostream -p $port -S 65536 -I 20 -C 10"
                    CLIENT "riostream -s $peer -p $port -S 65536 -I 20 -C 10")
+# Spins on memory for 100,000 turns: with another test beside it, each may take time slices of that.
+railyard_pair_test(riostream.defaults SERVER "riostream -p $port" CLIENT "riostream -s $peer -p $port")
+set_tests_properties(simulator.program.riostream.defaults PROPERTIES RUN_SERIAL TRUE TIMEOUT 300)
 railyard_pair_test(udpong AT_ONCE SERVER "endless udpong -b 127.0.0.1 -p $port -S 64 -C 100"
                    CLIENT "udpong -s $peer -p $port -S 64 -C 100")
 

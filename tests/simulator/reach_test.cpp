@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -121,6 +122,28 @@ void stop_process(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
     std::getline(file, state);
   }
+}
+
+// As programs do that spin on memory: how long they waited shows when they post again.
+TEST_F(ReachTest, AnInitiatorThatDoesNotPollLosesPatienceToo) {
+  unsetenv("RAILYARD_ONE_SIDED");
+  connected([](Side&) {},
+            [this](Side& side, Window window) {
+              auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+              while (reached_in(0) == 0 && std::chrono::steady_clock::now() < end) {
+                constexpr int kUnread = 16;
+                for (int i = 0; i < kUnread; ++i) {
+                  ASSERT_EQ(side.pair.send({side.buffer.piece(0, 64)},
+                                           {.opcode = IBV_WR_RDMA_WRITE, .to = window}),
+                            0);
+                  usleep(1000);
+                }
+                for (int i = 0; i < kUnread; ++i) {
+                  EXPECT_EQ(side.queue.next().status, IBV_WC_SUCCESS);
+                }
+              }
+              EXPECT_GT(reached_in(0), 0u);
+            });
 }
 
 TEST_F(ReachTest, ATargetNeedNotRun) {
