@@ -44,6 +44,11 @@ int64_t number(const Variable& variable, int64_t least, const char* mend) {
   return value;
 }
 
+// A rank, or how many there are of something.
+int whole(const Variable& variable, int64_t least, const char* mend) {
+  return static_cast<int>(std::min<int64_t>(number(variable, least, mend), 1 << 30));
+}
+
 bool truth(const Variable& variable) {
   std::string value = variable.value;
   std::transform(value.begin(), value.end(), value.begin(),
@@ -95,13 +100,9 @@ std::optional<Config> Config::from_environment(bool coordinator_needed) {
   if (!size) require(devices.has_value(), "JACCL_IBV_DEVICES", because);
 
   Config config;
-  config.rank = static_cast<int>(
-      std::min<int64_t>(number(*rank, 0, "is not a rank; write a number from 0"), 1 << 30));
+  config.rank = whole(*rank, 0, "is not a rank; write a number from 0");
   if (devices) config.devices = load_device_matrix(devices->value);
-  if (size) {
-    config.ranks = static_cast<int>(
-        std::min<int64_t>(number(*size, 1, "is no number of ranks; write one from 1"), 1 << 30));
-  }
+  if (size) config.ranks = whole(*size, 1, "is no number of ranks; write one from 1");
   if (config.rank >= config.size()) {
     throw ConfigurationError(
         rank->name, "",
@@ -126,8 +127,7 @@ std::optional<Config> Config::from_environment(bool coordinator_needed) {
         number(*bytes, 4096, "is not a size; write bytes as a number of at least 4096"));
   }
   if (auto count = find_filled({"RAILYARD_PROCESSORS"})) {
-    config.processors = static_cast<int>(std::min<int64_t>(
-        number(*count, 1, "is no number of processors; write one from 1"), 1 << 30));
+    config.processors = whole(*count, 1, "is no number of processors; write one from 1");
   }
   config.check(coordinator_needed);
   return config;

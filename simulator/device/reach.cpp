@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "device/context.h"
-#include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "platform/cross_copy.h"

@@ -54,7 +54,7 @@ void ShownRegions::close() {
 }
 
 std::optional<Region> ShownRegions::find(const Segment& segment, uint32_t context, uint32_t key) {
-  uint32_t index = (key >> 8) - 1;
+  uint32_t index = MemoryTable::handle_of(key) - 1;
   const layout::Region* all = entries(segment, segment.context(context % layout::kMaxContexts));
   if (!all || index >= layout::kShownRegions) return std::nullopt;
   const layout::Region& shown = all[index];
