@@ -10,7 +10,7 @@ namespace railyard {
 
 // Where more than two ranks of a mesh share a processor, one of them combines up to so many bytes:
 // each message may mean a switch, and that way there are the fewest.
-inline constexpr size_t kMeshStar = kSmallRun;
+inline constexpr size_t kMeshStar = 64 << 10;
 
 // Else a mesh of 2, 4, 8, 16, ... ranks combines up to so many bytes by doubling: log2(size)
 // exchanges with one rank each instead of one with all.

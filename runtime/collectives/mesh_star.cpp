@@ -2,7 +2,9 @@
 
 namespace railyard::mesh {
 
-Star::Star(Engine& engine, int rank, int size, const Call& call) : Rows(engine, rank, size, call) {
+Star::Star(Engine& engine, int rank, int size, const Call& call)
+    : Rows(engine, rank, size, call),
+      small_(!engine.link(at_centre() ? kCentre + 1 : kCentre).cut().is_large(call.bytes)) {
   auto add = [&](Link& link, const std::byte* data, uint32_t ready) {
     outs_.add(link, call_.tag(), segments({outgoing(data, call_.bytes)}), ready);
     ins_.add(link, call_.tag(), segments({{nullptr, call_.bytes}}));

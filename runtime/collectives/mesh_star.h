@@ -9,10 +9,10 @@ namespace railyard::mesh {
 
 class Star : public Rows {
  public:
-  // The array goes as small messages.
+  // The buffers are not lent: a message has left its place once it is posted.
   Star(Engine& engine, int rank, int size, const Call& call);
 
-  const Rail* only_rail() { return waits_for(); }
+  const Rail* only_rail() { return small_ ? waits_for() : nullptr; }
   bool step();
 
  private:
@@ -22,6 +22,7 @@ class Star : public Rows {
   void combine_rows();
   void take_result();
 
+  const bool small_;   // the array goes as small messages
   uint32_t rows_ = 0;  // messages of the result that are formed
 };
 

@@ -60,7 +60,7 @@ class Engine {
   // In a great crowd a rank may sleep instead.
   void set_crowd(const Crowd& here, bool crowded_somewhere) {
     crowded_ = crowded_somewhere;
-    rounds_to_yield_ = here.ranks <= here.processors ? 0 : here.large() ? 1 : 4;
+    rounds_to_yield_ = here.ranks <= here.processors ? 0 : here.large() ? 1 : 16;
     may_nap_ = here.ranks > 8 * here.processors;
   }
   // Whether many ranks share a processor on any machine: the same answer for all of them.
