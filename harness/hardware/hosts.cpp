@@ -5,13 +5,13 @@
 #include <algorithm>
 
 #include "cluster/ip_address.h"
-#include "scenario/reader.h"
+#include "scenario/sections.h"
 
 namespace railyard::harness {
 
 namespace {
 
-std::vector<std::pair<std::string, std::string>> read_environment(const Reader& reader) {
+std::vector<std::pair<std::string, std::string>> read_variables(const Reader& reader) {
   std::vector<std::pair<std::string, std::string>> variables;
   if (reader.is_object()) {
     for (const auto& [name, value] : reader.members()) variables.emplace_back(name, value.text());
@@ -70,11 +70,10 @@ HostCable read_cable(const Reader& reader, const std::vector<HostEntry>& hosts) 
 HostPlan load_host_plan(const std::string& file, bool devices_needed) {
   HostPlan plan;
   plan.file = file;
-  std::string text = read_file(file);
-  std::vector<Host> hosts = parse_hostfile(file, text);
-  Json json = parse_json(file, text);
+  Json json = parse_json(file, read_file(file));
   Reader whole(file, "", json);
-  std::vector<Reader> entries = (whole.is_array() ? whole : whole.at("hosts")).elements();
+  std::vector<Host> hosts = read_cabled_hosts(whole);
+  std::vector<Reader> entries = list_of_hosts(whole).elements();
   for (size_t i = 0; i < hosts.size(); ++i) {
     HostEntry entry;
     entry.host = hosts[i];
@@ -84,9 +83,9 @@ HostPlan load_host_plan(const std::string& file, bool devices_needed) {
     }
     if (entries[i].has("directory")) entry.directory = entries[i].at("directory").text();
     if (entries[i].has("library")) entry.library = entries[i].at("library").text();
-    if (whole.has("envs")) entry.environment = read_environment(whole.at("envs"));
+    if (whole.has("envs")) entry.environment = read_variables(whole.at("envs"));
     if (entries[i].has("env")) {
-      for (auto& variable : read_environment(entries[i].at("env"))) {
+      for (auto& variable : read_variables(entries[i].at("env"))) {
         entry.environment.push_back(std::move(variable));
       }
     }

@@ -37,8 +37,6 @@ Host read_host(const Reader& reader, size_t hosts, bool rdma_needed) {
   return host;
 }
 
-Reader list_of_hosts(const Reader& whole) { return whole.is_array() ? whole : whole.at("hosts"); }
-
 // Each host has no device to itself, and both ends of each cable are there.
 void check_rails(const std::vector<Reader>& entries, const std::vector<Host>& hosts) {
   for (size_t i = 0; i < hosts.size(); ++i) {
@@ -58,6 +56,8 @@ void check_rails(const std::vector<Reader>& entries, const std::vector<Host>& ho
 
 }  // namespace
 
+Reader list_of_hosts(const Reader& whole) { return whole.is_array() ? whole : whole.at("hosts"); }
+
 std::vector<Host> read_hosts(const Reader& whole) {
   bool jaccl = false;
   if (!whole.is_array()) {
@@ -76,16 +76,19 @@ std::vector<Host> read_hosts(const Reader& whole) {
   return hosts;
 }
 
+std::vector<Host> read_cabled_hosts(const Reader& whole) {
+  std::vector<Host> hosts = read_hosts(whole);
+  check_rails(list_of_hosts(whole).elements(), hosts);
+  return hosts;
+}
+
 std::vector<Host> load_hostfile(const std::string& file) {
   return parse_hostfile(file, read_file(file));
 }
 
 std::vector<Host> parse_hostfile(const std::string& file, const std::string& text) {
   Json json = parse_json(file, text);
-  Reader whole(file, "", json);
-  std::vector<Host> hosts = read_hosts(whole);
-  check_rails(list_of_hosts(whole).elements(), hosts);
-  return hosts;
+  return read_cabled_hosts(Reader(file, "", json));
 }
 
 }  // namespace railyard::harness

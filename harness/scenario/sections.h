@@ -23,6 +23,10 @@ DeviceMatrix read_matrix(const Reader& reader, int ranks,
 DeviceMatrix read_cells(const Reader& reader);
 // A hostfile's hosts likewise.
 std::vector<Host> read_hosts(const Reader& reader);
+// Those of a hostfile whose hosts have no rail to themselves, and every rail its way back.
+std::vector<Host> read_cabled_hosts(const Reader& reader);
+// Where the hosts stand in it.
+Reader list_of_hosts(const Reader& reader);
 
 // A path written in `file`, which is relative to that file's directory.
 std::string beside(const std::string& file, const std::string& path);
