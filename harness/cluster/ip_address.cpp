@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <stdexcept>
 
@@ -26,6 +28,22 @@ IpAddress::IpAddress(const std::string& text, int port) {
   } else {
     throw std::runtime_error(text + " is no IP address; write one of this machine's");
   }
+}
+
+IpAddress IpAddress::of_endpoint(const std::string& text) {
+  size_t colon = std::min(text.rfind(':'), text.size());
+  std::string host = text.substr(0, colon);
+  const char* end = text.data() + text.size();
+  int port = 0;
+  auto [rest, status] = std::from_chars(text.data() + std::min(colon + 1, text.size()), end, port);
+  bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  bool right_port = status == std::errc() && rest == end && port > 0 && port <= 65535;
+  if (!right_port || !is(host) || bracketed != (host.find(':') != std::string::npos)) {
+    throw std::runtime_error(
+        fmt::format("'{}' is no ip:port; write 10.0.0.1:80 or [fd00::1]:80", text));
+  }
+  return IpAddress(host, port);
 }
 
 IpAddress IpAddress::of(int socket) {

@@ -15,6 +15,8 @@ class IpAddress {
 
   // Throws std::runtime_error where the text is none.
   explicit IpAddress(const std::string& text, int port = 0);
+  // Takes what endpoint() gives. Throws std::runtime_error.
+  static IpAddress of_endpoint(const std::string& text);
   // That of this end of a socket. Throws std::runtime_error.
   static IpAddress of(int socket);
 

@@ -1,7 +1,6 @@
 #include "railyard-faulty/side_channel.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -12,7 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <future>
-#include <memory>
+#include <stdexcept>
 #include <thread>
 
 #include "railyard-faulty/worker_error.h"
@@ -44,17 +43,12 @@ void write_all(int socket, const void* data, size_t bytes) {
   }
 }
 
-using AddressList = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
-
-AddressList resolve(const std::string& address, const std::string& port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(address.c_str(), port.c_str(), &hints, &found) != 0) {
-    throw worker::BadInput(fmt::format("coordinator: '{}:{}' is no ip:port", address, port));
+harness::IpAddress address_of(const std::string& coordinator) {
+  try {
+    return harness::IpAddress::of_endpoint(coordinator);
+  } catch (const std::runtime_error& error) {
+    throw worker::BadInput(fmt::format("coordinator: {}", error.what()));
   }
-  return {found, &freeaddrinfo};
 }
 
 void send_at_once(int socket) {
@@ -70,17 +64,11 @@ SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator)
 SideChannel::SideChannel(int rank, int ranks, const std::string& coordinator, const Habits& habits)
     : rank_(rank), ranks_(ranks), habits_(habits) {
   if (ranks == 1) return;
-  const size_t colon = coordinator.rfind(':');
-  if (colon == std::string::npos) {
-    throw worker::BadInput(fmt::format("coordinator: '{}' is no ip:port", coordinator));
-  }
-  std::string address = coordinator.substr(0, colon);
-  if (address.size() > 2 && address.front() == '[') address = address.substr(1, colon - 2);
-  const std::string port = coordinator.substr(colon + 1);
+  const harness::IpAddress first = address_of(coordinator);
   if (rank == 0) {
-    listen_for_all(address, port);
+    listen_for_all(first);
   } else {
-    connect_to_first(address, port);
+    connect_to_first(first);
   }
 }
 
@@ -90,16 +78,15 @@ SideChannel::~SideChannel() {
   }
 }
 
-void SideChannel::listen_for_all(const std::string& address, const std::string& port) {
-  const AddressList where = resolve(address, port);
-  const int listener = socket(where->ai_family, SOCK_STREAM, 0);
+void SideChannel::listen_for_all(const harness::IpAddress& address) {
+  const int listener = socket(address.family(), SOCK_STREAM, 0);
   if (listener < 0) lost("opening a socket", errno);
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  if (bind(listener, where->ai_addr, where->ai_addrlen) != 0 || listen(listener, ranks_) != 0) {
+  if (bind(listener, address.get(), address.size()) != 0 || listen(listener, ranks_) != 0) {
     const int error_number = errno;
     close(listener);
-    lost(fmt::format("listening at {}:{}", address, port), error_number);
+    lost("listening at " + address.endpoint(), error_number);
   }
   sockets_.assign(static_cast<size_t>(ranks_), -1);
   for (int joined = 1; joined < ranks_; ++joined) {
@@ -117,12 +104,11 @@ void SideChannel::listen_for_all(const std::string& address, const std::string& 
   close(listener);
 }
 
-void SideChannel::connect_to_first(const std::string& address, const std::string& port) {
-  const AddressList where = resolve(address, port);
+void SideChannel::connect_to_first(const harness::IpAddress& address) {
   for (;;) {
-    const int peer = socket(where->ai_family, SOCK_STREAM, 0);
+    const int peer = socket(address.family(), SOCK_STREAM, 0);
     if (peer < 0) lost("opening a socket", errno);
-    if (connect(peer, where->ai_addr, where->ai_addrlen) == 0) {
+    if (connect(peer, address.get(), address.size()) == 0) {
       send_at_once(peer);
       sockets_ = {peer};
       break;

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "cluster/ip_address.h"
+
 namespace railyard::faulty {
 
 // Rank 0 listens at `coordinator` ("ip:port"), all others connect to it. Calls block without a
@@ -37,8 +39,8 @@ class SideChannel {
 
  private:
   void read(int socket, void* data, size_t bytes);
-  void listen_for_all(const std::string& address, const std::string& port);
-  void connect_to_first(const std::string& address, const std::string& port);
+  void listen_for_all(const harness::IpAddress& address);
+  void connect_to_first(const harness::IpAddress& address);
 
   int rank_;
   int ranks_;

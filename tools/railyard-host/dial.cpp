@@ -1,13 +1,14 @@
 #include "dial.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include "cluster/ip_address.h"
 
 namespace railyard::host {
 
@@ -27,18 +28,9 @@ int own_number() {
 }  // namespace
 
 int dial(const std::string& where, const std::string& token) {
-  size_t colon = where.rfind(':');
-  if (colon == std::string::npos) throw std::runtime_error("railyard-host: write address:port");
-  addrinfo wanted{}, *found = nullptr;
-  wanted.ai_socktype = SOCK_STREAM;
-  std::string host = where.substr(0, colon), port = where.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  if (getaddrinfo(host.c_str(), port.c_str(), &wanted, &found) != 0 || !found) {
-    throw std::runtime_error(fmt::format("railyard-host: there is no host {}", host));
-  }
-  int socket = ::socket(found->ai_family, SOCK_STREAM, 0);
-  bool connected = socket >= 0 && connect(socket, found->ai_addr, found->ai_addrlen) == 0;
-  freeaddrinfo(found);
+  auto there = harness::IpAddress::of_endpoint(where);
+  int socket = ::socket(there.family(), SOCK_STREAM, 0);
+  bool connected = socket >= 0 && connect(socket, there.get(), there.size()) == 0;
   if (!connected) throw std::runtime_error(fmt::format("railyard-host: cannot reach {}", where));
   nlohmann::json word = {{"is", "joined"}, {"token", token}, {"number", own_number()}};
   std::string line = word.dump() + "\n";
