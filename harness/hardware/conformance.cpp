@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "railyard/report.h"
+#include "scenario/profile_rules.h"
 
 namespace railyard::harness {
 
@@ -88,15 +89,15 @@ std::string errno_text(int64_t number) {
 // Of one device.
 class Judge {
  public:
-  Judge(const json& rules, std::string host, std::string device)
+  Judge(const ProfileRules& rules, std::string host, std::string device)
       : rules_(rules), host_(std::move(host)), device_(std::move(device)) {}
 
   void hear(const Event& event) {
     for (const Told& told : kTold) {
-      const json* rule = rule_named(told.rule);
-      if (event.what != told.verb || !event.has(told.key) || !rule || (*rule)["is"] == 0) continue;
+      const ProfileRule* rule = rules_.find(told.rule);
+      if (event.what != told.verb || !event.has(told.key) || !rule || rule->number == 0) continue;
       int64_t value = event.number(told.key);
-      add(told.rule, fmt::format("{} says {}", told.verb, value), value == (*rule)["is"]);
+      add(told.rule, fmt::format("{} says {}", told.verb, value), value == rule->number);
     }
     count(event);
     if (event.what == "ibv_create_qp") create_pair(event);
@@ -106,41 +107,33 @@ class Judge {
     }
     if (event.what == "ibv_alloc_pd" && port_down_) {
       bool refused = event.number("errno") != 0;
-      const json* rule = rule_named("port_down");
-      if (rule) {
+      if (const ProfileRule* rule = rules_.find("port_down")) {
         add("port_down",
             refused ? "with its port down it gives no protection domain"
                     : "with its port down it gives a protection domain",
-            refused == ((*rule)["is"] == "no-protection-domain"));
+            refused == rule->names("no-protection-domain"));
       }
     }
   }
 
   std::vector<ConformanceEntry> finish() {
     for (const Counted& each : kCounted) {
-      const json* rule = rule_named(each.rule);
+      const ProfileRule* rule = rules_.find(each.rule);
       int64_t most = most_[each.rule];
       if (!rule || most == 0 || refused_.count(each.rule)) continue;
-      int64_t is = (*rule)["is"];
-      add(each.rule, fmt::format("gave {} at once", most), is == 0 || most <= is);
+      add(each.rule, fmt::format("gave {} at once", most),
+          rule->number == 0 || most <= rule->number);
     }
     return entries_;
   }
 
  private:
-  const json* rule_named(const std::string& name) const {
-    auto found = rules_.find(name);
-    return found == rules_.end() || !found->contains("is") ? nullptr : &*found;
-  }
-
   void add(const std::string& rule, const std::string& did, bool agrees) {
     for (const ConformanceEntry& entry : entries_) {
       if (entry.rule == rule && entry.did == did) return;
     }
-    const json& says = rules_[rule];
-    std::string text = says["is"].is_string() ? says["is"].get<std::string>() : says["is"].dump();
-    if (says.contains("errno")) text += ", errno " + says["errno"].get<std::string>();
-    entries_.push_back({host_, device_, rule, text, says.value("source", ""), did, agrees});
+    const ProfileRule& known = *rules_.find(rule);
+    entries_.push_back({host_, device_, rule, known.says, known.source, did, agrees});
   }
 
   void count(const Event& event) {
@@ -152,46 +145,43 @@ class Judge {
         most_[each.rule] = std::max(most_[each.rule], ++live_[each.rule]);
         continue;
       }
-      const json* rule = rule_named(each.rule);
+      const ProfileRule* rule = rules_.find(each.rule);
       if (!rule || event.has("type")) continue;
       refused_.insert(each.rule);
       add(each.rule,
           fmt::format("refused one more than {} with {}", live_[each.rule], errno_text(error)),
-          live_[each.rule] == (*rule)["is"]);
+          live_[each.rule] == rule->number);
     }
   }
 
   void create_pair(const Event& event) {
     if (event.number("errno") != 0) return;
-    if (const json* rule = rule_named("transports")) {
+    if (const ProfileRule* rule = rules_.find("transports")) {
       std::string type = transport_name(event.number("type"));
-      const json& is = (*rule)["is"];
-      add("transports", "gave a queue pair of " + type,
-          std::find(is.begin(), is.end(), type) != is.end());
+      add("transports", "gave a queue pair of " + type, rule->names(type));
     }
     int64_t depth = event.granted("send_requests");
-    const json* least = rule_named("min_granted");
+    const ProfileRule* least = rules_.find("min_granted");
     if (depth >= 0 && least) {
       add("min_granted", fmt::format("granted {} ({})", depth, event.values.at("send_requests")),
-          depth >= (*least)["is"].get<int64_t>());
+          depth >= least->number);
     }
     int64_t inlined = event.granted("inline_bytes");
-    const json* most = rule_named("max_inline");
+    const ProfileRule* most = rules_.find("max_inline");
     if (inlined >= 0 && most) {
-      add("max_inline", fmt::format("granted {} bytes", inlined),
-          inlined <= (*most)["is"].get<int64_t>());
+      add("max_inline", fmt::format("granted {} bytes", inlined), inlined <= most->number);
     }
   }
 
   void refuse_request(const Event& event) {
-    const json* rule = rule_named("over_post");
+    const ProfileRule* rule = rules_.find("over_post");
     int64_t error = event.number("errno");
     if (!rule || error != ENOMEM) return;
     add("over_post", fmt::format("{} failed with {}", event.what, errno_text(error)),
-        (*rule)["is"] == "refuse");
+        rule->names("refuse"));
   }
 
-  const json& rules_;
+  const ProfileRules& rules_;
   std::string host_, device_;
   std::map<std::string, int64_t> live_, most_;
   std::set<std::string> refused_;
@@ -203,8 +193,7 @@ class Judge {
 
 std::vector<ConformanceEntry> conformance_of(const Scenario& scenario, const std::string& host,
                                              const std::string& record) {
-  json profile = json::parse(fabric::profile_text(scenario.cluster.spec.profile));
-  const json& rules = profile["rules"];
+  ProfileRules rules(scenario.cluster.spec.profile);
   std::map<std::string, Judge> judges;
   std::istringstream lines(record);
   for (std::string line; std::getline(lines, line);) {

@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "faults/rules.h"
 #include "hardware/hosts.h"
 #include "hardware/profile_limits.h"
+#include "scenario/profile_rules.h"
 
 namespace railyard::harness {
 
@@ -18,9 +18,7 @@ std::string node_name(const Scenario& scenario, size_t rank) {
 
 // Whether connections on the scenario's devices send again what was lost.
 bool is_reliable(const Scenario& scenario) {
-  auto profile = nlohmann::json::parse(fabric::profile_text(scenario.cluster.spec.profile));
-  const auto& transports = profile["rules"]["transports"]["is"];
-  return std::find(transports.begin(), transports.end(), "RC") != transports.end();
+  return ProfileRules(scenario.cluster.spec.profile).names("transports", "RC");
 }
 
 }  // namespace

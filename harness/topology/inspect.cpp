@@ -8,6 +8,7 @@
 
 #include "railyard/nearest.h"
 #include "railyard/topology.h"
+#include "scenario/profile_rules.h"
 #include "scenario/reader.h"
 #include "topology/cabling.h"
 
@@ -107,9 +108,8 @@ class Inspector {
 
   // A group takes one context and one region of a device, and two queue pairs for each peer that it
   // reaches through it (runtime/README.md: one for small messages, one for large).
-  void check_budget(const Json& rules) {
-    auto limit = [&](const char* rule) { return rules[rule]["is"].get<size_t>(); };
-    size_t queue_pairs = limit("queue_pairs"), regions = limit("memory_regions");
+  void check_budget(const ProfileRules& rules) {
+    size_t queue_pairs = rules.limit("queue_pairs"), regions = rules.limit("memory_regions");
     size_t most = 0;
     for (size_t i = 0; i < size_; ++i) {
       std::map<std::string, size_t> peers;
@@ -365,13 +365,14 @@ bool Inspection::sound() const { return findings.empty() || !findings.front().er
 Inspection inspect(const Topology& topology, const std::optional<fabric::ClusterSpec>& cables,
                    Shape shape, const std::string& profile) {
   std::string known = profile.empty() ? profile_for(devices_of(*topology.matrix)) : profile;
-  Json rules = known.empty() ? Json() : Json::parse(fabric::profile_text(known))["rules"];
+  std::optional<ProfileRules> rules;
+  if (!known.empty()) rules.emplace(known);
   Inspector inspector(topology, cables, known);
   inspector.check_cells();
   inspector.check_pairs();
-  inspector.check_devices(!known.empty() && rules["topology"]["is"] == "point-to-point");
+  inspector.check_devices(rules && rules->names("topology", "point-to-point"));
   inspector.check_shape(shape);
-  if (!known.empty()) inspector.check_budget(rules);
+  if (rules) inspector.check_budget(*rules);
   return inspector.result();
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "railyard/topology.h"
+#include "scenario/profile_rules.h"
 #include "scenario/sections.h"
 
 namespace railyard::harness {
@@ -34,8 +35,6 @@ fabric::NodeSpec& node_named(fabric::ClusterSpec& cluster, const std::string& na
   }
   return cluster.nodes.emplace_back(fabric::NodeSpec{name, {}});
 }
-
-Json rules_of(const std::string& profile) { return Json::parse(fabric::profile_text(profile)); }
 
 void name_ranks(Topology& topology) {
   for (size_t i = 0; i < topology.matrix->size(); ++i) {
@@ -89,7 +88,7 @@ fabric::ClusterSpec cluster_of_cables(const std::vector<std::string>& texts) {
 
 std::string profile_for(const std::vector<std::string>& devices) {
   for (const std::string& profile : fabric::shipped_profiles()) {
-    std::string prefix = rules_of(profile)["device"]["prefix"];
+    std::string prefix = ProfileRules(profile).device_prefix();
     bool all = std::all_of(devices.begin(), devices.end(),
                            [&](const std::string& device) { return device.starts_with(prefix); });
     if (all && !devices.empty()) return profile;
