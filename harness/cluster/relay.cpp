@@ -11,6 +11,7 @@
 #include <future>
 #include <list>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cluster/reserved_port.h"
@@ -51,6 +52,11 @@ class Passage : public std::enable_shared_from_this<Passage> {
         timer_(client_.get_executor()),
         pumps_{Pump{client_, server_}, Pump{server_, client_}} {}
 
+  void begin() {
+    read(pumps_[0]);
+    reach_target();
+  }
+
   // Rank 0 may not listen yet; the rank that came early is kept waiting.
   void reach_target() {
     server_.async_connect(target_, [self = shared_from_this()](Code error) {
@@ -74,6 +80,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
   }
 
   void wake() {
+    if (!reached_) return;
     for (Pump& pump : pumps_) {
       if (!pump.parked) continue;
       pump.parked = false;
@@ -91,14 +98,18 @@ class Passage : public std::enable_shared_from_this<Passage> {
     std::array<char, 16384> buffer;
     size_t bytes = 0;
     bool ended = false;
-    bool parked = false;  // holds what it has read until the hanging ends
+    bool parked = false;    // holds what it has read until there is a way on
+    bool withheld = false;  // and the hanging was the reason
   };
 
   void start() {
-    for (Pump& pump : pumps_) read(pump);
+    reached_ = true;
+    read(pumps_[1]);
+    wake();
   }
 
   void read(Pump& pump) {
+    pump.withheld = false;
     pump.from.async_read_some(boost::asio::buffer(pump.buffer),
                               [self = shared_from_this(), &pump](Code error, size_t bytes) {
                                 pump.bytes = bytes;
@@ -121,12 +132,12 @@ class Passage : public std::enable_shared_from_this<Passage> {
 
   void pass_on(Pump& pump) {
     if (!client_.is_open()) return;
-    if (mood_.hang) {
-      pump.parked = true;
+    pump.parked = mood_.hang || !reached_;
+    if (mood_.hang && !std::exchange(pump.withheld, true)) {
       mood_.counts.withheld_bytes += pump.bytes;
       mood_.counts.withheld_ends += pump.ended;
-      return;
     }
+    if (pump.parked) return;
     if (pump.ended) {
       Code ignored;
       pump.to.shutdown(tcp::socket::shutdown_send, ignored);
@@ -152,6 +163,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
   tcp::endpoint target_;
   boost::asio::steady_timer timer_;
   Pump pumps_[2];
+  bool reached_ = false;  // rank 0
   int ends_ = 0;
 };
 
@@ -205,7 +217,7 @@ class Gate {
       ++mood_.counts.accepted;
       auto passage = std::make_shared<Passage>(std::move(socket), mood_, target_);
       passages_.push_back(passage);
-      passage->reach_target();
+      passage->begin();
       accept();
     });
   }

@@ -31,19 +31,26 @@ sockaddr_in local(int port) {
 class RelayTest : public testing::Test {
  protected:
   RelayTest() {
-    sockaddr_in any = local(0);
-    listener_ = socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
-    EXPECT_EQ(listen(listener_, 4), 0);
-    socklen_t bytes = sizeof any;
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&any), &bytes);
-    relay_ = std::make_unique<Relay>(3, ntohs(any.sin_port));
+    target_nobody();
+    begin_to_listen();
   }
   ~RelayTest() override {
     for (int each : {client_, server_, listener_}) {
       if (each >= 0) close(each);
     }
   }
+
+  // A relay to a port at which nobody listens, nor can anybody else begin to.
+  void target_nobody() {
+    if (listener_ >= 0) close(listener_);
+    sockaddr_in any = local(0);
+    listener_ = socket(AF_INET, SOCK_STREAM, 0);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    socklen_t bytes = sizeof any;
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&any), &bytes);
+    relay_ = std::make_unique<Relay>(3, ntohs(any.sin_port));
+  }
+  void begin_to_listen() { EXPECT_EQ(listen(listener_, 4), 0); }
 
   // As rank 1. Returns the errno, 0: connected.
   int connect_once() {
@@ -134,6 +141,29 @@ TEST_F(RelayTest, AHangingConnectionDoesNotEnd) {
   server_ = -1;
   wait_until([](const Relay::Counts& counts) { return counts.withheld_ends == 1; });
   EXPECT_TRUE(silent(client_));
+}
+
+TEST_F(RelayTest, KeepsWhatCameBeforeAnybodyListened) {
+  target_nobody();
+  ASSERT_EQ(connect_once(), 0);
+  put(client_, "x");
+  begin_to_listen();
+  server_ = accept(listener_, nullptr, nullptr);
+  EXPECT_EQ(take(server_), "x");
+}
+
+TEST_F(RelayTest, WithholdsThoughNobodyListens) {
+  target_nobody();
+  relay_->hang(1, true);
+  ASSERT_EQ(connect_once(), 0);
+  put(client_, "x");
+  wait_until([](const Relay::Counts& counts) { return counts.withheld_bytes == 1; });
+  begin_to_listen();
+  server_ = accept(listener_, nullptr, nullptr);
+  EXPECT_TRUE(silent(server_));
+  EXPECT_EQ(relay_->counts(1).withheld_bytes, 1u);
+  relay_->hang(1, false);
+  EXPECT_EQ(take(server_), "x");
 }
 
 TEST_F(RelayTest, DelaysEveryPiece) {
