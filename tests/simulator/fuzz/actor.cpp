@@ -22,7 +22,7 @@ namespace {
 
 class Actor {
  public:
-  Actor() : arena_(map_memory(kArenaBytes)) {}
+  explicit Actor(int domain_name) : domain_name_(domain_name), arena_(map_memory(kArenaBytes)) {}
 
   Reply answer(const Command& command) {
     Reply reply{};
@@ -30,6 +30,9 @@ class Actor {
     switch (command.ask) {
       case Ask::create:
         create(command, slot, reply);
+        break;
+      case Ask::open:
+        slot.pair = open_receiver(*slot.device, command.peer.number);
         break;
       case Ask::connect:
         reply.result = connect(command, slot);
@@ -73,7 +76,7 @@ class Actor {
  private:
   Device& device(int index) {
     std::unique_ptr<Device>& place = devices_[index];
-    if (!place) place = std::make_unique<Device>(index, arena_);
+    if (!place) place = std::make_unique<Device>(index, arena_, domain_name_);
     return *place;
   }
 
@@ -85,7 +88,7 @@ class Actor {
     if (!slot.queue && command.end.own_queue) {
       slot.queue = std::make_unique<Queue>(own.context, command.end.channel);
     }
-    if (!slot.window) make_window(slot, own);
+    if (!slot.window && command.part != Part::pair) make_window(slot, own);
     ibv_cq* queue = (slot.queue ? slot.queue : own.queue)->get();
     ibv_device_attr device_attributes{};
     ibv_query_device(own.context, &device_attributes);
@@ -101,7 +104,7 @@ class Actor {
       throw std::runtime_error("ibv_destroy_srq");
     slot.shared = nullptr;
     if (slot.extended()) {
-      Extended made = make_extended(own, command.end, command.type, pieces, queue, wanted.cap);
+      Extended made = make_extended(own, command, pieces, queue, wanted.cap);
       slot.pair = made.pair;
       slot.shared = made.shared;
     } else if (command.end.shared) {
@@ -118,7 +121,7 @@ class Actor {
     ibv_port_attr port{};
     ibv_query_port(own.context, 1, &port);
     EndInfo& info = reply.info;
-    info.number = slot.pair->qp_num;
+    if (slot.pair) info.number = slot.pair->qp_num;
     info.lid = port.lid;
     ibv_query_gid(own.context, 1, port.gid_tbl_len > 1 && port.lid == 0 ? 1 : 0, &info.gid);
     info.window = reinterpret_cast<uint64_t>(slot.window);
@@ -365,6 +368,7 @@ class Actor {
     return result;
   }
 
+  int domain_name_;
   uint8_t* arena_;
   size_t used_ = 0;
   std::map<int, std::unique_ptr<Device>> devices_;
@@ -374,8 +378,8 @@ class Actor {
 
 }  // namespace
 
-int act(int socket) {
-  Actor actor;
+int act(int socket, int domain_name) {
+  Actor actor(domain_name);
   Command command;
   while (recv(socket, &command, sizeof command, 0) == sizeof command) {
     Reply reply = actor.answer(command);

@@ -3,7 +3,8 @@
 
 namespace railyard::fuzz {
 
-// Serves commands from `socket` until it is told to leave; the process's exit status.
-int act(int socket);
+// Serves commands from `socket` until it is told to leave; the process's exit status. `domain_name`
+// is a descriptor of the file by which processes of a node share an XRC domain.
+int act(int socket, int domain_name);
 
 }  // namespace railyard::fuzz

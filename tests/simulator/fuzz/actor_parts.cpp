@@ -44,33 +44,46 @@ ibv_qp* loop(Device& own, ibv_cq* queue) {
 
 }  // namespace
 
-Extended make_extended(Device& own, const EndPlan& end, ibv_qp_type type, uint32_t pieces,
-                       ibv_cq* completions, ibv_qp_cap& granted) {
+Extended make_extended(Device& own, const Command& command, uint32_t pieces, ibv_cq* completions,
+                       ibv_qp_cap& granted) {
   Extended out{};
+  const EndPlan& end = command.end;
   ibv_qp_init_attr_ex wanted{};
-  wanted.qp_type = type;
+  wanted.qp_type = command.type;
   wanted.cap = {end.sends, 0, pieces, 0, end.inline_bytes};
-  if (type == IBV_QPT_XRC_SEND) {
+  if (command.type == IBV_QPT_XRC_SEND) {
     wanted.comp_mask = IBV_QP_INIT_ATTR_PD;
     wanted.pd = own.domain;
     wanted.send_cq = completions;
     wanted.sq_sig_all = end.signal_all;
   } else {
     wanted.comp_mask = IBV_QP_INIT_ATTR_XRCD;
-    wanted.xrcd = own.joined;
+    wanted.xrcd = end.apart ? own.common_domain : own.own_domain;
+  }
+  if (command.type == IBV_QPT_XRC_RECV && command.part != Part::pair) {
     ibv_srq_init_attr_ex queue{};
     queue.attr = {end.receives, pieces, 0};
     queue.comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD | IBV_SRQ_INIT_ATTR_XRCD |
                       IBV_SRQ_INIT_ATTR_CQ;
     queue.srq_type = IBV_SRQT_XRC;
     queue.pd = own.domain;
-    queue.xrcd = own.joined;
+    queue.xrcd = end.apart ? own.common_domain : own.own_domain;
     queue.cq = completions;
     out.shared = need(ibv_create_srq_ex(own.context, &queue), "ibv_create_srq_ex");
   }
-  out.pair = need(ibv_create_qp_ex(own.context, &wanted), "ibv_create_qp_ex");
+  if (command.part != Part::rest)
+    out.pair = need(ibv_create_qp_ex(own.context, &wanted), "ibv_create_qp_ex");
   granted = wanted.cap;
   return out;
+}
+
+ibv_qp* open_receiver(Device& own, uint32_t number) {
+  ibv_qp_open_attr wanted{};
+  wanted.comp_mask = IBV_QP_OPEN_ATTR_NUM | IBV_QP_OPEN_ATTR_XRCD | IBV_QP_OPEN_ATTR_TYPE;
+  wanted.qp_num = number;
+  wanted.xrcd = own.common_domain;
+  wanted.qp_type = IBV_QPT_XRC_RECV;
+  return need(ibv_open_qp(own.context, &wanted), "ibv_open_qp");
 }
 
 uint32_t bind_window(Device& own, uint8_t* memory) {

@@ -89,11 +89,13 @@ struct Device {
   ibv_context* context;
   ibv_pd* domain;
   ibv_pd* foreign;
-  ibv_xrcd* joined;
+  ibv_xrcd* own_domain;          // of XRC, where that is offered
+  ibv_xrcd* common_domain;       // of all processes of the node
   std::unique_ptr<Queue> queue;  // of all who have none of their own
   uint32_t keys[kKeys];
 
-  Device(int index, uint8_t* arena) {
+  // `domain_name` is a descriptor of the file that names the common domain.
+  Device(int index, uint8_t* arena, int domain_name) {
     int count = 0;
     ibv_device** list = need(ibv_get_device_list(&count), "ibv_get_device_list");
     if (index >= count) throw std::runtime_error("no such device");
@@ -102,7 +104,9 @@ struct Device {
     domain = need(ibv_alloc_pd(context), "ibv_alloc_pd");
     foreign = need(ibv_alloc_pd(context), "ibv_alloc_pd");
     ibv_xrcd_init_attr wanted{IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS, -1, O_CREAT};
-    joined = ibv_open_xrcd(context, &wanted);  // where it is offered
+    own_domain = ibv_open_xrcd(context, &wanted);
+    wanted.fd = domain_name;
+    common_domain = ibv_open_xrcd(context, &wanted);
     queue = std::make_unique<Queue>(context, false);
     auto key = [&](ibv_pd* of, int access) {
       return need(ibv_reg_mr(of, arena, kArenaBytes, access), "ibv_reg_mr");
@@ -116,14 +120,16 @@ struct Device {
   }
 };
 
-// An XRC receiver and its shared receive queue, whose completions go to `completions`; or a sender,
-// with none.
+// An XRC receiver and its shared receive queue, whose completions go to `completions`, or one of
+// them; or a sender.
 struct Extended {
   ibv_qp* pair;
   ibv_srq* shared;
 };
-Extended make_extended(Device& own, const EndPlan& end, ibv_qp_type type, uint32_t pieces,
-                       ibv_cq* completions, ibv_qp_cap& granted);
+Extended make_extended(Device& own, const Command& command, uint32_t pieces, ibv_cq* completions,
+                       ibv_qp_cap& granted);
+// A share in a receiver of the node's common domain.
+ibv_qp* open_receiver(Device& own, uint32_t number);
 
 // The key of a memory window over the first half of a connection's memory. It is bound through a
 // queue pair that talks to itself: a window of type 1 belongs to its protection domain.

@@ -101,6 +101,7 @@ void add(Model::Marks& sum, const Model::Marks& more) {
   sum.unready += more.unready;
   sum.swaps += more.swaps;
   sum.extended += more.extended;
+  sum.apart += more.apart;
 }
 
 int fuzz(const Options& options) {
@@ -134,9 +135,10 @@ int fuzz(const Options& options) {
   fmt::print("{} runs of {} steps in {:.1f} s: {} sends and {} receives posted, {} refused\n", done,
              options.steps, elapsed(), sum.sends, sum.receives, sum.refused);
   fmt::print(
-      "{} messages met a receive ({} of them a shared one, {} by XRC), {} dropped, {} found none "
+      "{} messages met a receive ({} of them a shared one, {} by XRC, {} of these between three "
+      "processes), {} dropped, {} found none "
       "ready; ",
-      sum.delivered, sum.shared, sum.extended, sum.dropped, sum.unready);
+      sum.delivered, sum.shared, sum.extended, sum.apart, sum.dropped, sum.unready);
   fmt::print("{} writes, {} reads, {} atomics, {} through a window, {} regions changed\n",
              sum.writes, sum.reads, sum.atomics, sum.bound, sum.reregistered);
   fmt::print("{} errors, {} flushes, {} breaks under way, {} cables pulled or crossed, {} swaps\n",

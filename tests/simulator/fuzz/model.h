@@ -73,7 +73,7 @@ class Model {
   struct Marks {
     uint64_t sends = 0, receives = 0, refused = 0, delivered = 0, dropped = 0, writes = 0,
              reads = 0, atomics = 0, errors = 0, flushed = 0, loosened = 0, cuts = 0, shared = 0,
-             bound = 0, reregistered = 0, unready = 0, swaps = 0, extended = 0;
+             bound = 0, reregistered = 0, unready = 0, swaps = 0, extended = 0, apart = 0;
   };
   const Marks& marks() const { return marks_; }
 

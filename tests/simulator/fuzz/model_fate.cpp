@@ -188,6 +188,7 @@ bool Model::meet_receive(Link& link, int side, Send& send) {
   if (!sends) carry_out(target, send);
   ++marks_.delivered;
   if (link.type == IBV_QPT_XRC_SEND) ++marks_.extended;
+  marks_.apart += plan_.connections[size_t(send.step.connection)].ends[1 - side].apart;
   if (target.shared) ++marks_.shared;
   conclude(own, send, IBV_WC_SUCCESS);
   return true;

@@ -13,7 +13,8 @@ class ModelTest : public testing::Test {
     plan_.profile = profile;
     plan_.ranks = 2;
     ConnectionPlan connection{type, {}};
-    for (int side : {0, 1}) connection.ends[side] = {side, 4, 4, true, true, false, false, 7, 0};
+    for (int side : {0, 1})
+      connection.ends[side] = {side, 4, 4, true, true, false, false, 7, 0, false, false};
     plan_.connections = {connection};
     model_.emplace(plan_);
     for (int side : {0, 1}) {

@@ -231,6 +231,8 @@ Plan make_plan(uint64_t seed, int steps, const std::string& profile) {
         if (extended) {
           connection.ends[0].shared = false;
           connection.ends[1].shared = true;
+          connection.ends[1].apart = dice.chance(50);
+          connection.ends[1].opened = connection.ends[1].apart && dice.chance(50);
         }
         plan.connections.push_back(connection);
       }
@@ -252,11 +254,12 @@ std::string describe(const ConnectionPlan& connection) {
                     : connection.type == IBV_QPT_UC ? "UC"
                                                     : "XRC";
   for (const EndPlan& end : connection.ends) {
-    out += fmt::format(" | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}{}{}",
-                       end.rank, end.sends, end.receives, end.inline_bytes, end.rnr_retries,
-                       end.signal_all ? ", all signaled" : "",
-                       end.own_queue ? ", a queue of its own" : "",
-                       end.channel ? " with a channel" : "", end.shared ? ", shared receives" : "");
+    out += fmt::format(
+        " | rank {}: {} sends, {} receives, inline {}, rnr_retry {}{}{}{}{}{}{}", end.rank,
+        end.sends, end.receives, end.inline_bytes, end.rnr_retries,
+        end.signal_all ? ", all signaled" : "", end.own_queue ? ", a queue of its own" : "",
+        end.channel ? " with a channel" : "", end.shared ? ", shared receives" : "",
+        end.apart ? " of another process" : "", end.opened ? " that shares the receiver" : "");
   }
   return out;
 }

@@ -84,6 +84,8 @@ struct EndPlan {
   bool shared;     // it takes receives from a shared receive queue
   uint8_t rnr_retries;
   uint32_t inline_bytes;
+  bool apart;   // of XRC: that queue is another process's of the node, in the same domain
+  bool opened;  // and that process has a share in the receiver (ibv_open_qp)
 };
 
 // XRC leads one way, from end 0 (type XRC_SEND) to end 1, which has a receiver and a shared receive

@@ -25,6 +25,7 @@ namespace railyard::fuzz {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 
 // Longer than anything takes on a machine that does much else.
 constexpr std::chrono::seconds kPatience{40};
@@ -99,7 +100,7 @@ class Wiring {
 
 class Rank {
  public:
-  Rank(const fabric::Fabric& fabric, int node) {
+  Rank(const fabric::Fabric& fabric, int node, int domain_name) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
       throw std::runtime_error("socketpair");
@@ -111,7 +112,7 @@ class Rank {
         setenv(name.c_str(), value.c_str(), 1);
       int status = 1;
       try {
-        status = act(ends[1]);
+        status = act(ends[1], domain_name);
       } catch (const std::exception& error) {
         fprintf(stderr, "rank %d: %s\n", node, error.what());
       }
@@ -177,7 +178,17 @@ class Run {
         model_(plan),
         fabric_(fabric::Fabric::create(fabric::default_cluster(plan.profile, plan.ranks))),
         wiring_(fabric_) {
-    for (int i = 0; i < plan.ranks; ++i) ranks_.push_back(std::make_unique<Rank>(fabric_, i));
+    File domain_name(tmpfile(), fclose);
+    if (!domain_name) throw std::runtime_error("tmpfile");
+    auto start = [&](int node) {
+      return std::make_unique<Rank>(fabric_, node, fileno(domain_name.get()));
+    };
+    for (int i = 0; i < plan.ranks; ++i) ranks_.push_back(start(i));
+    seconds_.resize(ranks_.size());
+    for (const ConnectionPlan& connection : plan.connections) {
+      const EndPlan& end = connection.ends[1];
+      if (end.apart && !seconds_[size_t(end.rank)]) seconds_[size_t(end.rank)] = start(end.rank);
+    }
   }
 
   void begin() {
@@ -217,7 +228,7 @@ class Run {
         break;
       case Act::destroy:
         before_breaking(step);
-        model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
+        destroy(connection, side);
         break;
       case Act::reconnect:
         if (!model_.whole(connection)) break;  // its moves would find no way
@@ -243,10 +254,12 @@ class Run {
     for (int i = 0; i < connections(); ++i) settle(i, true);
     for (int i = 0; i < connections(); ++i) {
       for (int side : {0, 1}) {
-        if (model_.exists(i, side)) model_.destroyed(i, side, ask(i, side, Ask::destroy).result);
+        if (model_.exists(i, side)) destroy(i, side);
       }
     }
+    for (auto& rank : seconds_) ranks_.push_back(std::move(rank));
     for (auto& rank : ranks_) {
+      if (!rank) continue;
       pid_t pid = rank->pid();
       if (int status = rank->leave())
         throw Violation(fmt::format("a rank ended with wait status {}", status));
@@ -276,11 +289,61 @@ class Run {
     out.end = planned(connection, side);
     return out;
   }
+  // Of an end whose receives are taken apart from its receiver, the one process has the queue pair,
+  // the other the shared receive queue, and with it the memory. A share in the queue pair does what
+  // the queue pair does.
+  bool is_second(int connection, int side, const Command& command) const {
+    const EndPlan& end = planned(connection, side);
+    switch (command.ask) {
+      case Ask::create:
+        return command.part == Part::rest;
+      case Ask::open:
+      case Ask::receive:
+      case Ask::rereg:
+      case Ask::fill:
+      case Ask::digest:
+        return end.apart;
+      case Ask::connect:
+      case Ask::move:
+      case Ask::query:
+        return end.opened;
+      default:
+        return false;
+    }
+  }
   Reply ask(int connection, int side, const Command& command) {
-    return ranks_[size_t(rank_of(connection, side))]->ask(command);
+    auto rank = size_t(rank_of(connection, side));
+    auto& process = is_second(connection, side, command) ? seconds_[rank] : ranks_[rank];
+    return process->ask(command);
   }
   Reply ask(int connection, int side, Ask what) {
     return ask(connection, side, command(connection, side, what));
+  }
+
+  EndInfo create(int connection, int side) {
+    Command out = command(connection, side, Ask::create);
+    out.device = wiring_.device(rank_of(connection, side), rank_of(connection, 1 - side));
+    if (!out.end.apart) return ask(connection, side, out).info;
+    out.part = Part::rest;
+    EndInfo info = ask(connection, side, out).info;
+    out.part = Part::pair;
+    info.number = ask(connection, side, out).info.number;
+    if (out.end.opened) {
+      Command open = command(connection, side, Ask::open);
+      open.peer = info;
+      ask(connection, side, open);
+    }
+    return info;
+  }
+
+  void destroy(int connection, int side) {
+    Command out = command(connection, side, Ask::destroy);
+    if (out.end.opened) {
+      int result = seconds_[size_t(rank_of(connection, side))]->ask(out).result;
+      if (result != 0)
+        throw Violation(fmt::format("ibv_destroy_qp of a share returned {}", result));
+    }
+    model_.destroyed(connection, side, ask(connection, side, out).result);
   }
 
   int move(int connection, int side, ibv_qp_state state) {
@@ -378,10 +441,15 @@ class Run {
   int poll(int rank) {
     Command out{};
     out.ask = Ask::poll;
-    Reply reply = ranks_[size_t(rank)]->ask(out);
-    if (reply.result != 0) throw Violation(fmt::format("ibv_poll_cq returned {}", reply.result));
-    for (int i = 0; i < reply.count; ++i) model_.saw_completion(reply.completions[i]);
-    return reply.count;
+    int found = 0;
+    for (Rank* process : {ranks_[size_t(rank)].get(), seconds_[size_t(rank)].get()}) {
+      if (!process) continue;
+      Reply reply = process->ask(out);
+      if (reply.result != 0) throw Violation(fmt::format("ibv_poll_cq returned {}", reply.result));
+      for (int i = 0; i < reply.count; ++i) model_.saw_completion(reply.completions[i]);
+      found += reply.count;
+    }
+    return found;
   }
 
   void before_breaking(const Step& step) {
@@ -421,15 +489,13 @@ class Run {
     for (int side : {0, 1}) {
       // What a shared queue still holds after a reset nobody counts: it is made anew.
       if (model_.exists(connection, side) && planned(connection, side).shared) {
-        model_.destroyed(connection, side, ask(connection, side, Ask::destroy).result);
+        destroy(connection, side);
       }
       if (model_.exists(connection, side)) {
         model_.reset(connection, side, move(connection, side, IBV_QPS_RESET));
         infos[side] = windows_[size_t(connection)][side];  // with the keys of today
       } else {
-        Command out = command(connection, side, Ask::create);
-        out.device = wiring_.device(rank_of(connection, side), rank_of(connection, 1 - side));
-        infos[side] = ask(connection, side, out).info;
+        infos[side] = create(connection, side);
         model_.created(connection, side, infos[side]);
       }
       windows_[size_t(connection)][side] = infos[side];
@@ -452,6 +518,7 @@ class Run {
   fabric::Fabric fabric_;
   Wiring wiring_;
   std::vector<std::unique_ptr<Rank>> ranks_;
+  std::vector<std::unique_ptr<Rank>> seconds_;  // of a node, where ends are taken apart
   struct Ends {
     EndInfo ends[2];
     EndInfo& operator[](int side) { return ends[side]; }

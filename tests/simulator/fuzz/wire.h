@@ -12,6 +12,7 @@ namespace railyard::fuzz {
 
 enum class Ask : uint8_t {
   create,
+  open,  // a share in an XRC receiver, by its number
   connect,
   send,
   receive,
@@ -35,13 +36,21 @@ struct EndInfo {
   uint32_t shared_number;  // of XRC: its shared receive queue's
 };
 
+// What one process makes of an end.
+enum class Part : uint8_t {
+  whole,
+  pair,  // of an end whose receives are taken apart from its receiver
+  rest,
+};
+
 struct Command {
   Ask ask;
+  Part part;   // of create
   int slot;    // the queue pair: its connection's number
   int device;  // of create
   ibv_qp_type type;
   EndPlan end;
-  EndInfo peer;  // of connect
+  EndInfo peer;  // of connect; of open, whose share it is
   uint64_t id;
   Step step;      // of posts
   uint32_t room;  // of receives: the same as step.bytes()
