@@ -51,6 +51,9 @@ quietly() {
   fi
 }
 
+# What a sanitizer said, also of a program that the test expected to fail.
+reports='ThreadSanitizer: |AddressSanitizer: |LeakSanitizer: |runtime error: '
+
 # Runs a test binary in as many parts as there are processors.
 run() {
   local build=$1 name=$2 part status=0 begin=$SECONDS pids=()
@@ -60,7 +63,7 @@ run() {
     pids+=($!)
   done
   for ((part = 0; part < jobs; ++part)); do
-    if ! wait "${pids[$part]}"; then
+    if ! wait "${pids[$part]}" || grep -Eqa "$reports" "$build/$name.$part.log"; then
       status=1
       cat "$build/$name.$part.log"
     fi
