@@ -32,19 +32,18 @@ CompletionQueue::CompletionQueue(Context& owner, uint32_t record_index, uint32_t
   record_.armed.store(0);
 }
 
-void CompletionQueue::publish(const ibv_wc& completion, bool solicited) {
-  if (&completion == &lost_) {
-    if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
-    if (!overrun_) owner_.fail_later();
-    overrun_ = true;
-    return;
-  }
-  if (ticks_) ticks_[written_ & (capacity_ - 1)] = owner_.segment().now_ticks();
-  record_.written.store(++written_, std::memory_order_relaxed);
-  if (solicited || completion.status != IBV_WC_SUCCESS) solicited_ = written_;
-  bool wakes = armed_ == 1 || (armed_ == 2 && solicited_ == written_);
-  if (taken_ < wanted_ && &completion == &out_[taken_]) count_taken();
-  if (wakes) tell(written_);
+void CompletionQueue::lose() {
+  if (!overrun_) owner_.raise(IBV_EVENT_CQ_ERR, face());
+  if (!overrun_) owner_.fail_later();
+  overrun_ = true;
+}
+
+void CompletionQueue::note_time() {
+  ticks_[written_ & (capacity_ - 1)] = owner_.segment().now_ticks();
+}
+
+void CompletionQueue::tell_of_latest() {
+  if (armed_ == 1 || solicited_ == written_) tell(written_);
 }
 
 void CompletionQueue::tell(uint64_t count) {

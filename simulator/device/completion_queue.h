@@ -51,11 +51,24 @@ class CompletionQueue : public ibv_cq_ex {
   // `solicited`: it may wake who waits for solicited events only. A full queue loses it and tells
   // by an asynchronous event.
   ibv_wc& add() {
-    ibv_wc& place = room();
+    direct_ = taken_ < wanted_ && empty();
+    ibv_wc& place = direct_             ? out_[taken_]
+                    : size() < entries_ ? ring_[written_ & (capacity_ - 1)]
+                                        : lost_;
     place = {};
     return place;
   }
-  void publish(const ibv_wc& completion, bool solicited);
+  void publish(const ibv_wc& completion, bool solicited) {
+    if (&completion == &lost_) [[unlikely]]
+      return lose();
+    if (ticks_) [[unlikely]]
+      note_time();
+    record_.written.store(++written_, std::memory_order_relaxed);
+    if (solicited || completion.status != IBV_WC_SUCCESS) solicited_ = written_;
+    if (direct_) count_taken();
+    if (armed_ != 0) [[unlikely]]
+      tell_of_latest();
+  }
 
   // Takes the oldest completions, at most `count`. Until end_taking(), which says how many were
   // taken in all, new ones go straight to their place in `out`: a copy of what was written a moment
@@ -94,11 +107,10 @@ class CompletionQueue : public ibv_cq_ex {
   Completion current{};
 
  private:
-  ibv_wc& room() {
-    if (taken_ < wanted_ && empty()) return out_[taken_];
-    return size() < entries_ ? ring_[written_ & (capacity_ - 1)] : lost_;
-  }
-  void tell(uint64_t count);  // of so many completions, to whoever waits for events
+  void lose();
+  void note_time();
+  void tell_of_latest();      // if whoever waits for events wants to hear of it
+  void tell(uint64_t count);  // of so many completions
   void count_taken() {
     ++taken_;
     if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
@@ -117,8 +129,9 @@ class CompletionQueue : public ibv_cq_ex {
   uint64_t solicited_ = 0;  // written_ after the last one that may wake who waits for such
   ibv_wc* out_ = nullptr;   // of the poll that goes on
   int wanted_ = 0, taken_ = 0;
-  ibv_wc lost_{};       // what there was no room for
-  uint32_t armed_ = 0;  // 1: any completion, 2: solicited ones
+  bool direct_ = false;  // the completion that is being written goes there
+  ibv_wc lost_{};        // what there was no room for
+  uint32_t armed_ = 0;   // 1: any completion, 2: solicited ones
   bool overrun_ = false;
 };
 

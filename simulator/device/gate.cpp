@@ -17,7 +17,9 @@ void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair
   auto armed = [&] { return fault.armed.load(std::memory_order_acquire) != 0; };
   switch (fault.action) {
     case layout::FaultAction::fail:
-    case layout::FaultAction::alter: fault.fired.fetch_add(1); break;
+    case layout::FaultAction::alter:
+      fault.fired.fetch_add(1);
+      break;
     case layout::FaultAction::delay:
       fault.fired.fetch_add(1);
       platform::pause_thread(fault.delay_ns);
@@ -35,7 +37,8 @@ void act(const Attachment& attachment, layout::Fault& fault, uint32_t queue_pair
       if (armed()) fault.fired.fetch_add(1);
       break;
     }
-    default: break;  // messages' faults
+    default:
+      break;  // messages' faults
   }
 }
 
@@ -54,7 +57,8 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
   for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
     layout::Fault& fault = segment.fault(i);
     if (fault.armed.load(std::memory_order_acquire) == 0) continue;
-    if (fault.kind != layout::FaultKind::verb || fault.action == layout::FaultAction::alter) continue;
+    if (fault.kind != layout::FaultKind::verb || fault.action == layout::FaultAction::alter)
+      continue;
     if (fault.verb != static_cast<uint32_t>(verb)) continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
     uint64_t number = number_for(fault, call);
@@ -65,14 +69,18 @@ int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pai
   return 0;
 }
 
+int pass_gate_slowly(const Attachment& attachment, Verb verb, uint32_t queue_pair) {
+  return pass_gate_slowly(attachment, verb, queue_pair, [] { return false; });
+}
+
 void alter_completion(const Attachment& attachment, ibv_wc& completion) {
   const Segment& segment = attachment.segment();
-  if (!(segment.header().gate.load(std::memory_order_relaxed) & layout::kGateFaults)) return;
   uint64_t number = attachment.record().completions.fetch_add(1) + 1;
   for (uint32_t i = 0; i < layout::kMaxFaults; ++i) {
     layout::Fault& fault = segment.fault(i);
     if (fault.armed.load(std::memory_order_acquire) == 0) continue;
-    if (fault.kind != layout::FaultKind::verb || fault.action != layout::FaultAction::alter) continue;
+    if (fault.kind != layout::FaultKind::verb || fault.action != layout::FaultAction::alter)
+      continue;
     if (fault.node >= 0 && static_cast<uint32_t>(fault.node) != attachment.record().node) continue;
     uint64_t own = number_for(fault, number);
     if (own < fault.nth || own - fault.nth >= fault.times) continue;

@@ -5,6 +5,7 @@
 
 #include <infiniband/verbs.h>
 
+#include <cerrno>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -95,11 +96,16 @@ class QueuePair : public ibv_qp_ex {
   // receiver.cpp
   int post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad);
   // Settles what has arrived; whether anything had.
-  bool progress_receives();
+  bool progress_receives() {
+    return shared_receiver() || !nothing_arrived() ? settle_what_arrived() : false;
+  }
   // Whether a message has arrived that no posted receive waits for.
   bool arrival_without_receive();
   // Whether the peer's ring is read and no message that is on it is unsettled.
-  bool nothing_arrived() const;
+  bool nothing_arrived() const {
+    return adopted_ != 0 && !arrived(next_slot()) &&
+           peer_record().connection.load(std::memory_order_relaxed) == adopted_;
+  }
   // Whether time alone will change something.
   bool timer_runs() const {
     return refusing_ || closed_since_ != 0 || underway_ ||
@@ -141,11 +147,11 @@ class QueuePair : public ibv_qp_ex {
   };
 
   const Segment& segment() const { return segment_; }
-  bool datagrams() const { return qp_base.qp_type == IBV_QPT_UD; }
-  bool reliable() const { return qp_base.qp_type != IBV_QPT_UC && !datagrams(); }
-  bool extended_reliable() const {
-    return qp_base.qp_type == IBV_QPT_XRC_SEND || qp_base.qp_type == IBV_QPT_XRC_RECV;
-  }
+  Attachment& attachment() const { return attachment_; }
+  const fabric::Profile& profile() const { return profile_; }
+  bool datagrams() const { return datagrams_; }
+  bool reliable() const { return reliable_; }
+  bool extended_reliable() const { return extended_reliable_; }
   fabric::NoReceive unreliable_rule() const;
   layout::QueuePair& peer_record() const { return *peer_; }
   void set_peer(uint32_t number);
@@ -158,7 +164,12 @@ class QueuePair : public ibv_qp_ex {
   // Whether what is posted now can arrive: a cable leads there and the peer talks back.
   bool path_open();
   bool peer_listens() const;
-  void look_at_topology();
+  void look_at_topology() {
+    if (segment().header().topology_epoch.load(std::memory_order_acquire) != topology_epoch_)
+        [[unlikely]]
+      read_topology();
+  }
+  void read_topology();
   int check(const ibv_send_wr& request, uint64_t* bytes) const;
   bool has_room(uint32_t units);
   void start_connection();
@@ -210,7 +221,14 @@ class QueuePair : public ibv_qp_ex {
   void settle_datagram(layout::Datagram& slot);
 
   void adopt();
+  bool settle_what_arrived();
   bool settle_arrivals();
+  // From now on this message is the next.
+  void await(uint64_t message) {
+    next_ = message;
+    next_slot_ = ring_ + (message & ring_mask_) * slot_bytes_;
+    stamp_ = layout::stamp_of(adopted_, message);
+  }
   enum class Verdict { settled, waiting };
   Verdict settle(const layout::Slot& slot);
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
@@ -234,9 +252,9 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message);
   CompletionQueue* completions_of_receives() const;
   // Of the message that is being settled, or comes next: its number at both ends, and its place.
-  uint64_t stamp() const { return layout::stamp_of(adopted_, next_); }
+  uint64_t stamp() const { return stamp_; }
   const layout::Slot& next_slot() const {
-    return *reinterpret_cast<const layout::Slot*>(ring_ + (next_ & ring_mask_) * slot_bytes_);
+    return *reinterpret_cast<const layout::Slot*>(next_slot_);
   }
   // Whether that has been put on the ring.
   bool arrived(const layout::Slot& slot) const {
@@ -273,7 +291,10 @@ class QueuePair : public ibv_qp_ex {
   void look_for_dead_sharers() const;
 
   Context& owner_;
+  Attachment& attachment_;
   const Segment& segment_;
+  const fabric::Profile& profile_;
+  const bool datagrams_, reliable_, extended_reliable_;
   uint32_t number_;
   layout::QueuePair& record_;
   layout::QueuePair* peer_;  // as record_ names it
@@ -313,9 +334,9 @@ class QueuePair : public ibv_qp_ex {
   uint32_t stalled_polls_ = 0;  // in vain, since a send completed,
   uint64_t stalled_since_ = 0;  // and ticks of the last time that was looked into
   Patience patience_;
-  uint64_t latest_one_sided_ = 0;  // ticks
-  uint64_t completions_read_ = 0;  // of its queue, then
-  bool left_to_target_ = false;    // that operation was
+  uint64_t latest_one_sided_ = 0;                // ticks
+  uint64_t completions_read_ = 0;                // of its queue, then
+  bool left_to_target_ = false;                  // that operation was
   uint64_t proven_life_ = 0, proven_ticks_ = 0;  // of the peer whose memory was found within reach
   pid_t proven_pid_ = 0;                         // 0: it is not
 
@@ -325,13 +346,16 @@ class QueuePair : public ibv_qp_ex {
   uint64_t adopted_ = 0;                  // the connection of the peer whose ring is read; 0: none
   const std::byte* ring_ = nullptr;
   uint64_t ring_mask_ = 0, slot_bytes_ = 0;
-  uint32_t peer_owner_ = 0;  // who has the ring, as its record says
-  int32_t peer_pid_ = 0;     // of the ring's owner; 0: this process
-  uint64_t next_ = 0;        // the message to settle next
+  uint32_t peer_owner_ = 0;               // who has the ring, as its record says
+  int32_t peer_pid_ = 0;                  // of the ring's owner; 0: this process
+  uint64_t next_ = 0;                     // the message to settle next,
+  const std::byte* next_slot_ = nullptr;  // its place,
+  uint64_t stamp_ = 0;                    // and what will lie there
   uint64_t last_settled_ticks_ = 0;
-  bool refusing_ = false;  // an RNR timer runs
-  bool holding_ = false;   // a message waits for a receive
-  bool underway_ = false;  // a message has not arrived yet
+  int receive_error_ = EINVAL;  // of whoever posts a receive in this state; 0: none
+  bool refusing_ = false;       // an RNR timer runs
+  bool holding_ = false;        // a message waits for a receive
+  bool underway_ = false;       // a message has not arrived yet
 
   std::deque<PendingDatagram> pending_;
   std::optional<PendingDatagram> overtaken_;  // a reordered datagram waits for its successor

@@ -49,7 +49,11 @@ class ReceiveQueue {
     receive.units = units;
     receive.pieces = count;
     receive.spoiled = spoiled;
-    std::copy_n(pieces, count, &pieces_[at * (max_pieces_ + 1)]);
+    ibv_sge* kept = &pieces_[at * (max_pieces_ + 1)];
+    if (count == 1) [[likely]]
+      *kept = *pieces;
+    else
+      std::copy_n(pieces, count, kept);
     used_units_ += units;
   }
   void pop() {

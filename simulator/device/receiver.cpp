@@ -47,7 +47,7 @@ constexpr uint32_t kRetriesForEver = 7;
 }  // namespace
 
 int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
-  const fabric::Profile& profile = owner_.profile();
+  const fabric::Profile& profile = profile_;
   // What is not on the ring yet arrives after a receive that is posted now: no need of a clock to
   // know.
   uint64_t now = nothing_arrived() ? 0 : segment().now_ticks();
@@ -61,12 +61,8 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
     uint64_t bytes = 0;
     uint32_t units = 1;
     bool spoiled = false;
-    ibv_qp_state state = qp_base.state;
-    if (state == IBV_QPS_RESET || qp_base.srq || qp_base.qp_type == IBV_QPT_XRC_SEND ||
-        qp_base.qp_type == IBV_QPT_XRC_RECV) {
-      error = EINVAL;
-    } else if (profile.receive_needs_rts && state < IBV_QPS_RTS) {
-      error = profile.receive_state_error;
+    if (receive_error_ != 0) {
+      error = receive_error_;
     } else if (request->num_sge < 0 ||
                static_cast<uint32_t>(request->num_sge) > cap_.max_recv_sge) {
       error = EINVAL;
@@ -85,9 +81,9 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
       own_receives_.push(request->wr_id, now, bytes, units, request->sg_list, request->num_sge,
                          spoiled);
     }
-    if (owner_.attachment().tracing()) {
-      owner_.attachment().trace({layout::TraceKind::post_receive, number_, 0,
-                                 record_.receives_posted.load() + count, bytes, 0, now});
+    if (attachment().tracing()) {
+      attachment().trace({layout::TraceKind::post_receive, number_, 0,
+                          record_.receives_posted.load() + count, bytes, 0, now});
     }
     ++count;
   }
@@ -97,7 +93,7 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
       record_.receive_after_drop_ticks.load(std::memory_order_relaxed) == 0) {
     record_.receive_after_drop_ticks.store(segment().now_ticks(), std::memory_order_relaxed);
   }
-  owner_.attachment().count_progress(count);
+  attachment().count_progress(count);
   if (qp_base.state == IBV_QPS_ERR) flush_receives();
   if (holding_) progress_receives();
   return error;
@@ -120,27 +116,26 @@ void QueuePair::adopt() {
   bool by_sharer = shared_receiver() && again && record_.adopted_life.load() == adopted_life_;
   if (again && reliable() && !by_sharer) return;
   const layout::Process& process = segment().process(owner - 1);
-  bool same_process = owner - 1 == owner_.attachment().process();
+  bool same_process = owner - 1 == attachment().process();
   peer_owner_ = owner;
   peer_pid_ = same_process ? 0 : process.pid;
   ring_ = segment().bytes_at(peer.ring);
   ring_mask_ = peer.ring_mask;
   slot_bytes_ = peer.slot_bytes;
-  next_ = again ? record_.settled.load(std::memory_order_relaxed) : 0;
+  adopted_ = connection;
+  await(again ? record_.settled.load(std::memory_order_relaxed) : 0);
   last_settled_ticks_ = by_sharer ? record_.settled_ticks.load(std::memory_order_relaxed) : 0;
   refusing_ = holding_ = false;
-  adopted_ = connection;
   if (by_sharer) return;
   record_.adopted_life.store(adopted_life_, std::memory_order_relaxed);
   record_.settled_ticks.store(0, std::memory_order_relaxed);
   record_.settled.store(next_, std::memory_order_relaxed);
   record_.refused_at.store(0, std::memory_order_relaxed);
-  record_.can_copy.store(same_process || proves_readable(process),
-                         std::memory_order_relaxed);
+  record_.can_copy.store(same_process || proves_readable(process), std::memory_order_relaxed);
   record_.adopted.store(connection, std::memory_order_release);
 }
 
-bool QueuePair::progress_receives() {
+bool QueuePair::settle_what_arrived() {
   if (shared_receiver()) return progress_shared();
   if (!receiving() || qp_base.qp_type == IBV_QPT_XRC_SEND) return false;
   return datagrams() ? progress_datagrams() : settle_arrivals();
@@ -167,12 +162,12 @@ bool QueuePair::settle_arrivals() {
       if (adopted_ == before) break;
       continue;
     }
-    if (owner_.attachment().tracing() && !takes_receive(slot.opcode)) {
-      owner_.attachment().trace(
+    if (attachment().tracing() && !takes_receive(slot.opcode)) {
+      attachment().trace(
           {layout::TraceKind::arrived, number_, stamp(), 0, slot.bytes, slot.opcode});
     }
     bytes += slot.bytes;
-    ++next_;
+    await(next_ + 1);
     ++settled;
     last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
     refusing_ = holding_ = false;
@@ -183,18 +178,12 @@ bool QueuePair::settle_arrivals() {
   }
   if (settled == 0) return false;
   add(record_.messages_in, static_cast<uint64_t>(settled));
-  owner_.attachment().count_progress(static_cast<uint64_t>(settled));
+  attachment().count_progress(static_cast<uint64_t>(settled));
   if (peer_record().attention.load(std::memory_order_relaxed) & layout::kHasChannel) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (peer_record().attention.load(std::memory_order_relaxed) & layout::kArmed) ring_peer(false);
   }
   return true;
-}
-
-bool QueuePair::nothing_arrived() const {
-  if (adopted_ == 0 || peer_record().connection.load(std::memory_order_relaxed) != adopted_)
-    return false;
-  return !arrived(next_slot());
 }
 
 bool QueuePair::arrival_without_receive() {
@@ -249,7 +238,7 @@ QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
   if (!late) return Verdict::settled;
   if (withdrawn()) return Verdict::waiting;
   if (reliable()) return not_ready(arrival);
-  switch (owner_.profile().unreliable_no_receive) {
+  switch (profile().unreliable_no_receive) {
     case NoReceive::hold:
       holding_ = receives().empty();
       return holding_ ? Verdict::waiting : Verdict::settled;
@@ -292,11 +281,11 @@ void QueuePair::drop(uint64_t arrival, uint64_t message) {
   record_.dropped_ticks.store(arrival, std::memory_order_relaxed);
   uint64_t posted_later = receives().empty() ? 0 : receives().front().posted_ticks;
   record_.receive_after_drop_ticks.store(posted_later, std::memory_order_relaxed);
-  owner_.attachment().trace({layout::TraceKind::lost, number_, message, next_, 0, 1});
+  attachment().trace({layout::TraceKind::lost, number_, message, next_, 0, 1});
 }
 
 bool QueuePair::drops(uint64_t arrival) const {
-  return !reliable() && owner_.profile().unreliable_no_receive == NoReceive::drop &&
+  return !reliable() && profile().unreliable_no_receive == NoReceive::drop &&
          (receives().empty() || receives().front().posted_ticks > arrival);
 }
 
@@ -304,7 +293,7 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   if (drops(arrival)) return drop(arrival, stamp()), Verdict::settled;
   if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   const Receive& receive = receives().front();
-  uint32_t frame = owner_.profile().frame_bytes;
+  uint32_t frame = profile().frame_bytes;
   auto frames = [frame](uint64_t bytes) {
     return bytes <= frame ? 1 : (bytes + frame - 1) / frame;
   };
@@ -344,7 +333,7 @@ int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
       break;
   }
   for (size_t i = 0; i < here.count(); ++i) {
-    owner_.attachment().note_cross_copy(here.data()[i].iov_base, here.data()[i].iov_len);
+    attachment().note_cross_copy(here.data()[i].iov_base, here.data()[i].iov_len);
   }
   Pieces there = Pieces::listed(slot.body, slot.pieces);
   if (peer_pid_ == 0) {
@@ -366,10 +355,10 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
         !region->covers(pieces[i].addr, pieces[i].length)) {
       return IBV_WC_LOC_PROT_ERR;
     }
-    out.add(region->at(pieces[i].addr), pieces[i].length);
-    left -= std::min<uint64_t>(left, pieces[i].length);
+    uint64_t part = std::min<uint64_t>(left, pieces[i].length);
+    out.add(region->at(pieces[i].addr), part);
+    left -= part;
   }
-  out.limit(bytes);
   return IBV_WC_SUCCESS;
 }
 
@@ -422,10 +411,9 @@ ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t m
     record_.errors.store(record_.errors.load() + 1);
     record_.last_error.store(status);
   }
-  if (owner_.attachment().tracing()) {
-    owner_.attachment().trace({layout::TraceKind::receive_done, number_, message,
-                               record_.receives_filled.load() - 1, bytes,
-                               static_cast<uint32_t>(status)});
+  if (attachment().tracing()) {
+    attachment().trace({layout::TraceKind::receive_done, number_, message,
+                        record_.receives_filled.load() - 1, bytes, static_cast<uint32_t>(status)});
   }
   return wc;
 }

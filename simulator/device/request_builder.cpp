@@ -1,16 +1,20 @@
 #include "device/request_builder.h"
 
+#include <cstring>
+
 namespace railyard::sim {
 
 void RequestBuilder::set_inline(const ibv_data_buf* pieces, size_t count) {
   BuiltRequest& built = last();
-  built.inline_data.clear();
-  for (size_t i = 0; i < count; ++i) {
-    auto* bytes = static_cast<const std::byte*>(pieces[i].addr);
-    built.inline_data.insert(built.inline_data.end(), bytes, bytes + pieces[i].length);
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += pieces[i].length;
+  built.inline_data.resize(bytes);
+  std::byte* place = built.inline_data.data();
+  built.pieces.clear();
+  built.pieces.push_back({reinterpret_cast<uint64_t>(place), static_cast<uint32_t>(bytes), 0});
+  for (size_t i = 0; i < count; place += pieces[i++].length) {
+    if (pieces[i].length != 0) memcpy(place, pieces[i].addr, pieces[i].length);
   }
-  built.pieces.assign(1, {reinterpret_cast<uint64_t>(built.inline_data.data()),
-                          static_cast<uint32_t>(built.inline_data.size()), 0});
   built.request.send_flags |= IBV_SEND_INLINE;
 }
 

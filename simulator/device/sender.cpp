@@ -59,15 +59,10 @@ uint32_t peer_type_of(uint32_t type) {
   return type == IBV_QPT_XRC_RECV ? static_cast<uint32_t>(IBV_QPT_XRC_SEND) : type;
 }
 
-fabric::NoReceive QueuePair::unreliable_rule() const {
-  return owner_.profile().unreliable_no_receive;
-}
+fabric::NoReceive QueuePair::unreliable_rule() const { return profile().unreliable_no_receive; }
 
-void QueuePair::look_at_topology() {
-  uint32_t epoch = segment().header().topology_epoch.load(std::memory_order_acquire);
-  if (epoch == topology_epoch_) [[likely]]
-    return;
-  topology_epoch_ = epoch;
+void QueuePair::read_topology() {
+  topology_epoch_ = segment().header().topology_epoch.load(std::memory_order_acquire);
   int32_t here = static_cast<int32_t>(record_.port), there = record_.peer_port.load();
   reachable_ = reaches(segment(), here, there);
   unreachable_from_ = 0;
@@ -147,7 +142,7 @@ int QueuePair::offered(const fabric::Profile& profile, ibv_qp_type type, ibv_wr_
 }
 
 int QueuePair::check(const ibv_send_wr& request, uint64_t* bytes) const {
-  const fabric::Profile& profile = owner_.profile();
+  const fabric::Profile& profile = profile_;
   if (int error = offered(profile, qp_base.qp_type, request.opcode)) return error;
   *bytes = 0;
   if (!local(request.opcode)) {
@@ -189,7 +184,7 @@ int QueuePair::check_all(const ibv_send_wr* requests) {
     if (int error = check(*request, &bytes)) return error;
     units += units_of(bytes);
   }
-  return has_room(units) ? 0 : owner_.profile().over_post_error;
+  return has_room(units) ? 0 : profile().over_post_error;
 }
 
 int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
@@ -200,7 +195,7 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
     uint64_t bytes = 0;
     ibv_qp_state state = qp_base.state;
     error = state < IBV_QPS_RTS ? EINVAL : check(*request, &bytes);
-    if (error == 0 && !has_room(units_of(bytes))) error = owner_.profile().over_post_error;
+    if (error == 0 && !has_room(units_of(bytes))) error = profile().over_post_error;
     if (error != 0) {
       *bad = request;
       break;
@@ -224,16 +219,15 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       wake_peer_for(send);
     }
     failing_ = failing_ || send.failure != IBV_WC_SUCCESS;
-    if (owner_.attachment().tracing()) {
-      owner_.attachment().trace({layout::TraceKind::post_send, number_,
-                                 message_of(send, posted_ - 1), posted_ - 1, bytes,
-                                 static_cast<uint32_t>(send.opcode), now});
+    if (attachment().tracing()) {
+      attachment().trace({layout::TraceKind::post_send, number_, message_of(send, posted_ - 1),
+                          posted_ - 1, bytes, static_cast<uint32_t>(send.opcode), now});
     }
     ++count;
   }
   if (count != 0) {
     record_.posted.store(posted_, std::memory_order_relaxed);
-    owner_.attachment().note_progress(now, count);
+    attachment().note_progress(now, count);
     // What is complete already, as datagrams are and requests that failed, nobody else would tell
     // of.
     if (send_queue()->armed()) progress_sends();
@@ -266,7 +260,7 @@ QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) 
 
 // Whether the device stalls on this message because too many long ones are in flight.
 bool QueuePair::stalls(const Send& latest) {
-  uint32_t most = owner_.profile().multi_frame_in_flight;
+  uint32_t most = profile().multi_frame_in_flight;
   if (most == 0 || latest.units == 1) [[likely]]
     return false;
   uint32_t long_ones = 0;
@@ -274,8 +268,8 @@ bool QueuePair::stalls(const Send& latest) {
   return long_ones > most;
 }
 
-// False: the message is on no wire. It will never arrive anywhere, its request is wrong, or it has been
-// carried out.
+// False: the message is on no wire. It will never arrive anywhere, its request is wrong, or it has
+// been carried out.
 bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   bool open = path_open();
   if (!open && broken_since(segment(), static_cast<int32_t>(record_.port)) != 0) {
@@ -292,7 +286,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   }
   if (!open && !waits) {
     record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    owner_.attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
+    attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
     return false;
   }
   uint64_t life = peer_record().life.load(std::memory_order_relaxed);
@@ -357,18 +351,18 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   auto from = static_cast<int32_t>(record_.port);
   int32_t to = record_.peer_port.load(std::memory_order_relaxed);
   bool answered = send.opcode == IBV_WR_RDMA_READ || atomic(send.opcode);
-  bool checked = owner_.profile().checks_integrity;
+  bool checked = profile().checks_integrity;
   uint64_t timeout =
       segment().ticks_in_ns(4096.0 * static_cast<double>(uint64_t{1} << attributes_.timeout));
   for (int tries = 0;; ++tries) {
-    passage = pass_links(owner_.attachment(), from, to, number_, answered ? 0 : send.bytes, ticks);
+    passage = pass_links(attachment(), from, to, number_, answered ? 0 : send.bytes, ticks);
     bool arrives = !passage.lost && !(passage.corrupted && checked);
     if (arrives) break;
     if (!reliable()) {
       send.ready_ticks = passage.left_ticks;
       record_.lost.store(record_.lost.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
-      owner_.attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
+      attachment().trace({layout::TraceKind::lost, number_, 0, posted_ - 1, send.bytes});
       return false;
     }
     ticks += timeout;
@@ -386,7 +380,7 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   send.ready_ticks = passage.left_ticks;
   if (reliable() && !(passage.arrival_ticks & layout::kHeld)) {
     // The acknowledgement, or the answer with its data, comes the way back.
-    send.ready_ticks = pass_links(owner_.attachment(), to, from, number_, answered ? send.bytes : 0,
+    send.ready_ticks = pass_links(attachment(), to, from, number_, answered ? send.bytes : 0,
                                   passage.arrival_ticks)
                            .arrival_ticks;
   }
@@ -518,10 +512,9 @@ void QueuePair::complete_send(const Send& send, ibv_wc_status status) {
   ++completed_;
   awaited_ -= send.signaled;
   record_.completed.store(completed_, std::memory_order_relaxed);
-  if (owner_.attachment().tracing()) {
-    owner_.attachment().trace({layout::TraceKind::send_done, number_,
-                               message_of(send, completed_ - 1), completed_ - 1, send.bytes,
-                               static_cast<uint32_t>(status)});
+  if (attachment().tracing()) {
+    attachment().trace({layout::TraceKind::send_done, number_, message_of(send, completed_ - 1),
+                        completed_ - 1, send.bytes, static_cast<uint32_t>(status)});
   }
   if (status != IBV_WC_SUCCESS && status != IBV_WC_WR_FLUSH_ERR) {
     record_.errors.store(record_.errors.load() + 1);

@@ -86,7 +86,7 @@ void QueuePair::refresh() {
     adopted_ = 0;
     topology_epoch_ = 0;
   }
-  next_ = record_.settled.load(std::memory_order_acquire);
+  await(record_.settled.load(std::memory_order_acquire));
   last_settled_ticks_ = record_.settled_ticks.load(std::memory_order_relaxed);
   if (state == qp_base.state) return;
   qp_base.state = state;
@@ -122,7 +122,7 @@ bool QueuePair::has_work() {
   uint64_t connection = peer.connection.load(std::memory_order_acquire);
   bool adopted = adopted_ != 0 && adopted_ == connection && record_.life.load() == adopted_life_;
   if (!adopted) return connection != 0;
-  next_ = record_.settled.load(std::memory_order_acquire);
+  await(record_.settled.load(std::memory_order_acquire));
   const layout::Slot& slot = next_slot();
   return arrived(slot) && is_mine(slot);
 }

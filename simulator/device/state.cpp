@@ -17,10 +17,13 @@ using layout::kNowhere;
 namespace {
 
 constexpr uint32_t kMinSlotBytes = 64;
+// With fewer an unreliable sender would soon look again what is settled: that takes a line from its
+// peer each time. So many short messages fill a page.
+constexpr uint32_t kMinRequests = 32;
 
 // A completed unreliable send may still lie unread in the ring, up to as many as may be posted.
 uint64_t ring_slots(uint32_t max_requests) {
-  return std::bit_ceil(2 * uint64_t{std::max(max_requests, 1u)});
+  return std::bit_ceil(2 * uint64_t{std::max(max_requests, kMinRequests)});
 }
 
 constexpr uint64_t kInboxSlots = 256;
@@ -41,7 +44,12 @@ QueuePair::QueuePair(Context& owner, uint32_t number, const ibv_qp_init_attr_ex&
                      const ibv_qp_cap& granted)
     : ibv_qp_ex{},
       owner_(owner),
+      attachment_(owner.attachment()),
       segment_(owner.segment()),
+      profile_(owner.profile()),
+      datagrams_(wanted.qp_type == IBV_QPT_UD),
+      reliable_(wanted.qp_type != IBV_QPT_UC && wanted.qp_type != IBV_QPT_UD),
+      extended_reliable_(wanted.qp_type == IBV_QPT_XRC_SEND || wanted.qp_type == IBV_QPT_XRC_RECV),
       number_(number),
       record_(owner.segment().queue_pair(number)),
       cap_(granted),
@@ -109,13 +117,13 @@ int QueuePair::allocate() {
   start_record();
   if (shared_receiver()) return 0;  // it never sends
   uint64_t slots = send_mask_ + 1;
-  record_.slot_bytes = slot_bytes(cap_, owner_.profile(), extended_reliable());
+  record_.slot_bytes = slot_bytes(cap_, profile(), extended_reliable());
   if (datagrams()) {
     slots = kInboxSlots;
-    record_.slot_bytes = sizeof(layout::Datagram) + (128u << owner_.profile().mtu);
+    record_.slot_bytes = sizeof(layout::Datagram) + (128u << profile().mtu);
   }
   record_.ring_mask = static_cast<uint32_t>(slots - 1);
-  record_.ring = segment().allocate(slots * record_.slot_bytes, owner_.attachment().process());
+  record_.ring = segment().allocate(slots * record_.slot_bytes, attachment().process());
   if (record_.ring == 0) return errno;
   if (datagrams()) {
     for (uint64_t i = 0; i < slots; ++i) {
@@ -173,16 +181,19 @@ void QueuePair::set_peer(uint32_t number) {
 
 // Units of a queue's depth that a message takes.
 uint32_t QueuePair::units_of(uint64_t bytes) const {
-  uint32_t unit = owner_.profile().depth_unit_bytes;
+  uint32_t unit = profile().depth_unit_bytes;
   return unit == 0 || bytes <= unit ? 1 : static_cast<uint32_t>((bytes + unit - 1) / unit);
 }
 
 void QueuePair::set_state(ibv_qp_state state) {
   qp_base.state = state;
+  bool takes_receives = state != IBV_QPS_RESET && !qp_base.srq && !extended_reliable();
+  bool too_early = profile().receive_needs_rts && state < IBV_QPS_RTS;
+  receive_error_ = !takes_receives ? EINVAL : too_early ? profile().receive_state_error : 0;
   record_.state.store(state, std::memory_order_release);
   uint64_t peer =
       static_cast<uint64_t>(record_.peer_port.load() + 1) << 32 | record_.peer_number.load();
-  owner_.attachment().trace({layout::TraceKind::state, number_, peer, record_.port, 0, state});
+  attachment().trace({layout::TraceKind::state, number_, peer, record_.port, 0, state});
 }
 
 void QueuePair::update_attention() {
@@ -274,9 +285,9 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   int32_t peer_port = kNowhere;
   if (connecting) {
     peer_port = port_of_address(segment(), wanted.ah_attr);
-    if (owner_.profile().wrong_cable == fabric::WrongCable::refuse &&
+    if (profile().wrong_cable == fabric::WrongCable::refuse &&
         !reaches(segment(), static_cast<int32_t>(record_.port), peer_port)) {
-      return owner_.profile().wrong_cable_error;
+      return profile().wrong_cable_error;
     }
   }
   merge(attributes_, wanted, mask);
@@ -409,7 +420,8 @@ void QueuePair::reset() {
   pending_.clear();
   record_.completed.store(record_.posted.load());
   record_.receives_filled.store(record_.receives_posted.load());
-  adopted_ = next_ = 0;  // the record's stays: the sender may not have read yet what was settled
+  adopted_ = 0;  // the record's stays: the sender may not have read yet what was settled
+  await(0);
   refusing_ = holding_ = failing_ = false;
   attributes_ = {};
 }

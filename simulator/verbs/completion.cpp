@@ -74,13 +74,16 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   CompletionQueue& queue = *CompletionQueue::from(face);
   Context& context = queue.owner();
   if (pass_gate(context.attachment(), Verb::poll_cq)) return -1;
-  int taken = take(queue, count, out);
-  // What came meanwhile is no news to the peer, which may be gone by now: libfabric closes a queue
-  // pair when it finds "no completion" and then "disconnected".
-  if (taken == 0 && after_empty_poll(queue)) taken = take(queue, count, out);
+  int taken;
+  bool again = false;
+  do {
+    taken = take(queue, count, out);
+    // What came while others had the core is no news to the peer, which may be gone by now:
+    // libfabric closes a queue pair when it finds "no completion" and then "disconnected".
+  } while (taken == 0 && !again && (again = after_empty_poll(queue)));
   if (taken != 0) {
     queue.polls_without.store(0, std::memory_order_relaxed);
-    for (int i = 0; i < taken; ++i) alter_completion(context.attachment(), out[i]);
+    alter_completions(context.attachment(), out, taken);
     context.attachment().count_progress(static_cast<uint64_t>(taken));
   }
   return taken;
