@@ -1,5 +1,7 @@
 #include "cluster/relay.h"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -31,6 +33,15 @@ tcp::endpoint endpoint_of(const std::string& address, int port) {
 
 tcp::endpoint local(int port) {
   return {boost::asio::ip::address_v4::loopback(), static_cast<uint16_t>(port)};
+}
+
+// Ends at once what a socket does: listening, or a connection, whose other end is told that it was
+// reset. Closing it would, too, but only when no child that was forked meanwhile holds it any more.
+// Where the system knows no such call, closing has to do.
+void disconnect(int socket) {
+  sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  ::connect(socket, &nobody, sizeof nobody);
 }
 
 struct Mood {
@@ -75,6 +86,7 @@ class Passage : public std::enable_shared_from_this<Passage> {
     bool open = client_.is_open();
     Code ignored;
     client_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
+    if (open) disconnect(client_.native_handle());
     close();
     return open;
   }
@@ -181,6 +193,7 @@ class Gate {
     // The reserved port is bound but does not listen: it refuses, and nobody else is given it.
     if (on) {
       Code ignored;
+      if (acceptor_.is_open()) disconnect(acceptor_.native_handle());
       acceptor_.close(ignored);
     } else if (!acceptor_.is_open()) {
       listen();

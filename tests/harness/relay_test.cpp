@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -123,6 +125,43 @@ TEST_F(RelayTest, CutsOneRank) {
   EXPECT_EQ(take(client_), "errno " + std::to_string(ECONNRESET));
   EXPECT_EQ(relay_->counts(-1).cut, 1u);
 }
+
+#ifdef RAILYARD_LINUX  // elsewhere such a child delays the end
+
+// Holds, while it lives, whatever was open when it was forked.
+class Child {
+ public:
+  Child() : pid_(fork()) {
+    if (pid_ == 0) alarm(60);
+    while (pid_ == 0) pause();
+  }
+  ~Child() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+
+ private:
+  pid_t pid_;
+};
+
+TEST_F(RelayTest, CutsWhatAForkedChildStillHolds) {
+  connect_both();
+  Child child;
+  relay_->cut(1);
+  EXPECT_EQ(take(client_), "errno " + std::to_string(ECONNRESET));
+}
+
+TEST_F(RelayTest, RefusesThoughAForkedChildStillListens) {
+  Child child;
+  relay_->refuse(1, true);
+  EXPECT_EQ(connect_once(), ECONNREFUSED);
+  close(client_);
+  relay_->refuse(1, false);
+  connect_both();
+}
+
+#endif
 
 TEST_F(RelayTest, HangsAndGoesOn) {
   connect_both();
