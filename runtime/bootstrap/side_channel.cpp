@@ -3,12 +3,21 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <future>
 
 #include "bootstrap/side_channel_base.h"
 #include "bootstrap/wire.h"
 
 namespace railyard {
+
+namespace {
+
+// What a rank said before it closed may come later than the end of its connection to a neighbour,
+// which may not even have been up yet: it passes through rank 0.
+constexpr std::chrono::milliseconds kLastWords{100};
+
+}  // namespace
 
 std::unique_ptr<SideChannel> SideChannel::connect(const Options& options) {
   auto channel = options.rank == 0 ? make_coordinator(options) : make_member(options);
@@ -118,7 +127,7 @@ void SideChannelBase::join() {
                                     if (message.type == MessageType::failure)
                                       report(unpack_news(message.payload));
                                   },
-                                  [this](int rank) { note_end(rank, boost::asio::error::eof); }};
+                                  [this](int rank) { note_end_of_neighbour(rank); }};
     neighbours_ =
         std::make_unique<Neighbours>(io_, options_.rank, options_.size, std::move(handlers));
     neighbours_->let_in(*door);
@@ -137,6 +146,13 @@ void SideChannelBase::note_end(int rank, Connection::Error error) {
           closed
               ? fmt::format("rank {} is dead: it closed its side channel without a goodbye", rank)
               : fmt::format("the side channel to rank {} is lost: {}", rank, error.message())});
+}
+
+void SideChannelBase::note_end_of_neighbour(int rank) {
+  auto timer = std::make_shared<boost::asio::steady_timer>(io_, kLastWords);
+  timer->async_wait([this, rank, timer](Connection::Error error) {
+    if (!error) note_end(rank, boost::asio::error::eof);
+  });
 }
 
 void SideChannelBase::flush(Clock::time_point deadline, const std::function<bool()>& idle) {

@@ -47,6 +47,8 @@ class SideChannelBase : public SideChannel {
   void leave_neighbours();
   // The connection to a rank has ended. In the I/O thread.
   void note_end(int rank, Connection::Error error);
+  // As note_end(), once what the rank may have said to rank 0 has had time to come.
+  void note_end_of_neighbour(int rank);
   // Waits until all that was sent has left this process; `idle` (called in the I/O thread) says so
   // of the connections of the derived class.
   void flush(Clock::time_point deadline, const std::function<bool()>& idle);
