@@ -9,8 +9,10 @@ namespace railyard::harness {
 namespace {
 
 bool somebody_else_suffers(const View& view, int rank) {
+  bool stuck = view.evidence().stuck;  // then all wait, in whatever way
   for (const RankEvidence& other : view.evidence().ranks) {
-    if (other.rank != rank && ((other.alive && !other.waiting.empty()) || other.error)) return true;
+    bool waits = other.alive && (stuck || !other.waiting.empty());
+    if (other.rank != rank && (waits || other.error)) return true;
   }
   return false;
 }

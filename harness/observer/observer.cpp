@@ -25,6 +25,8 @@ constexpr int64_t kQuietUnseen = 1000 * kMillisecond;
 // many, and what a wake-up or two cost.
 constexpr int64_t kIdleShare = 500;
 constexpr uint64_t kIdleWork = 200'000;  // nanoseconds
+// And one that only tries again every few milliseconds less than this part of one.
+constexpr int64_t kRetryShare = 20;
 
 // A rank that polls does so again before it has used so much of a processor.
 constexpr uint64_t kBetweenPolls = 1'000'000;  // nanoseconds
@@ -113,8 +115,9 @@ bool Observer::between_polls(const RankLook& rank, const Seen& seen) {
   return seen.grown > 0 && rank.state.cpu_ns - seen.polled_cpu_ns < kBetweenPolls;
 }
 
-bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet) {
+bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet, bool orphan) {
   uint64_t used = rank.state.cpu_ns - seen.cpu_ns;
+  if (orphan) return used > std::max(kIdleWork, static_cast<uint64_t>(quiet / kRetryShare));
   // In start-up a rank that woke up at all may have tried again; later, small beats are usual.
   if (rank.starting) return used > 0 || rank.state.wakeups != seen.wakeups;
   return used > std::max(kIdleWork, static_cast<uint64_t>(quiet / kIdleShare));
@@ -122,6 +125,7 @@ bool Observer::worked(const RankLook& rank, const Seen& seen, int64_t quiet) {
 
 int64_t Observer::needed(const Look& now, int in_fabric, int outside) const {
   if (outside == 0) return kQuietInFabric;
+  if (now.orphaned) return kQuietUnseen;
   if (in_fabric > 0) return kQuietOutside;
   for (const RankLook& rank : now.ranks) {
     if (rank.alive && rank.state.wait_limit_ns < kQuietUnseen) return kQuietUnseen;
@@ -142,7 +146,9 @@ Observer::Decision Observer::look(const Look& now) {
     if (!rank.alive) continue;
     const ProcessView* view = process_of(now.snapshot, rank.rank, rank.pid);
     Seen& seen = seen_[rank.rank];
-    switch (kind_of(rank, view)) {
+    Kind kind = kind_of(rank, view);
+    bool orphan = now.orphaned && rank.starting && kind != Kind::fabric;
+    switch (orphan ? Kind::outside : kind) {
       case Kind::running:
         all_wait = false;
         break;
@@ -168,7 +174,7 @@ Observer::Decision Observer::look(const Look& now) {
         [[fallthrough]];
       case Kind::outside:
         ++outside;
-        if (worked(rank, seen, quiet)) all_wait = false;
+        if (worked(rank, seen, quiet, orphan)) all_wait = false;
         break;
     }
   }

@@ -29,6 +29,8 @@ struct Look {
   fabric::Snapshot snapshot;
   std::vector<RankLook> ranks;
   bool timers = false;  // the harness itself will change something: a fault, a resume
+  // A worker was killed in start-up: who is still in it tries again for nothing.
+  bool orphaned = false;
   // Whether the ranks' connections lead to each other alone. Asked only where it decides.
   std::function<bool()> among_themselves = [] { return false; };
 };
@@ -41,7 +43,8 @@ struct Look {
 //    and it has not worked meanwhile; this takes longer, since a retry after a pause looks alike,
 //    and longest where no rank is in the fabric and a time-out or somebody else may end such a
 //    call;
-//  - a stopped rank waits.
+//  - a stopped rank waits;
+//  - in start-up a rank whose group lacks one that was killed waits, whatever it tries.
 class Observer {
  public:
   struct Decision {
@@ -68,7 +71,7 @@ class Observer {
   // How long it must stay quiet.
   int64_t needed(const Look& now, int in_fabric, int outside) const;
   static bool between_polls(const RankLook& rank, const Seen& seen);
-  static bool worked(const RankLook& rank, const Seen& seen, int64_t quiet);
+  static bool worked(const RankLook& rank, const Seen& seen, int64_t quiet, bool orphan);
   void restart(const Look& now);
   bool changed(const Look& now) const;
 

@@ -76,6 +76,8 @@ void ClusterRun::watch(const fabric::Snapshot& snapshot) {
     if (quiet && rank.alive) rank.state = site_->state(static_cast<int>(i));
     const WorkerPage& page = *pages_[i];
     Phase phase = page.current_phase();
+    bool killed = !rank.alive && rank.signal && phase == Phase::starting;
+    look.orphaned = look.orphaned || (killed && scenario_.program.empty());
     look.ranks.push_back({static_cast<int>(i), rank.pid, rank.alive, phase == Phase::computing,
                           phase == Phase::starting, page.iterations.load(), rank.state});
   }

@@ -198,6 +198,39 @@ TEST(Observer, RetriesInStartUpAreNotStuck) {
             -1);
 }
 
+// One rank was killed in start-up; the other tries to reach it every 20 ms.
+class RetriesAfterADeath : public testing::Test, public Watch {
+ protected:
+  RetriesAfterADeath() {
+    look.snapshot.processes.clear();
+    rank(1).alive = false;
+    rank(0).starting = rank(1).starting = look.orphaned = true;
+  }
+  int64_t stuck_when_a_try_takes(int64_t cpu_ns) {
+    return stuck_after(3000, [this, cpu_ns](int64_t ms) {
+      bool tries = ms % 20 == 0;
+      rank(0).state.kind = tries ? ProcessState::Kind::running : ProcessState::Kind::sleeping;
+      rank(0).state.wakeups += tries;
+      rank(0).state.cpu_ns += tries ? static_cast<uint64_t>(cpu_ns) : 0;
+    });
+  }
+};
+
+TEST_F(RetriesAfterADeath, AreStuck) {
+  int64_t at = stuck_when_a_try_takes(kMs / 10);
+  EXPECT_GE(at, 1000);
+  EXPECT_LT(at, 1100);
+}
+
+TEST_F(RetriesAfterADeath, AreNotStuckWhileNobodyHasDied) {
+  look.orphaned = false;
+  EXPECT_EQ(stuck_when_a_try_takes(kMs / 10), -1);
+}
+
+TEST_F(RetriesAfterADeath, AreNotStuckWhileTheyWork) {
+  EXPECT_EQ(stuck_when_a_try_takes(10 * kMs), -1);
+}
+
 TEST(Observer, BlockedVerbs) {
   Watch watch;
   watch.process(0).activity = watch.process(1).activity = Activity::blocked;
