@@ -234,8 +234,9 @@ bool QueuePair::withdrawn() const {
 // Settled: the oldest receive is the message's. Waiting: not now, or never (then it has been
 // refused or the queue pair is in error). Messages to drop do not come here: see drops().
 QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
-  bool late = receives().empty() || receives().front().posted_ticks > arrival;
-  if (!late) return Verdict::settled;
+  const ReceiveQueue& queue = receives();
+  bool late = queue.empty() || queue.front().posted_ticks > arrival;
+  if (!late) [[likely]] return Verdict::settled;
   if (withdrawn()) return Verdict::waiting;
   if (reliable()) return not_ready(arrival);
   switch (profile().unreliable_no_receive) {
@@ -365,14 +366,15 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
 // Brings a message to the receive that it meets, whose status it sets; false: it was never
 // complete.
 bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
+  const ReceiveQueue& queue = receives();
   Pieces here;
-  status = places(receives().front(), receives().front_pieces(), slot.bytes, here);
+  status = places(queue.front(), queue.front_pieces(), slot.bytes, here);
   if (status != IBV_WC_SUCCESS) return true;
   if (int error = fetch(slot, here)) {
     status = IBV_WC_GENERAL_ERR;
     return error != ESRCH;
   }
-  if ((slot.flags & layout::kCorrupted) || receives().front().spoiled) here.flip_a_bit();
+  if ((slot.flags & layout::kCorrupted) || queue.front().spoiled) here.flip_a_bit();
   return true;
 }
 
@@ -398,12 +400,13 @@ bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
 
 // Gives the oldest receive back to the program: its completion, to be filled and published.
 ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message) {
+  ReceiveQueue& queue = receives();
   ibv_wc& wc = completions_of_receives()->add();
-  wc.wr_id = receives().front().id;
+  wc.wr_id = queue.front().id;
   wc.status = status;
   wc.byte_len = bytes;
   wc.qp_num = number_;
-  receives().pop();
+  queue.pop();
   if (shared_) shared_->watch_limit();
   add(record_.receives_filled);
   add(record_.bytes_in, bytes);
