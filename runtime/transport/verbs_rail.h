@@ -12,6 +12,7 @@
 // messages, so that two ranks that both send can always tell each other that there is room again.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -133,9 +134,10 @@ class VerbsRail final : public Rail {
   uint32_t credits_seen_ = 0;
   uint32_t small_sent_ = 0, small_sends_ = 0;  // posted; posted and not known to be complete
   uint32_t small_unsignaled_ = 0;              // since the last one with a completion
+  alignas(64) std::array<std::byte, kInlineBytes> inline_message_;
   uint32_t large_granted_ = 0, large_sent_ = 0;
   RingQueue<uint32_t> large_grants_{MessageHeader::kMostNews};  // messages that are to go next
-  RingQueue<LargeSend> large_sends_;  // posted and not complete
+  RingQueue<LargeSend> large_sends_;                            // posted and not complete
 
   // Receiving: slots that are free, in the order of their receives, and of the messages in them.
   RingQueue<uint32_t> small_free_, small_posted_, small_arrived_;
