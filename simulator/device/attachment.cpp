@@ -14,6 +14,7 @@
 #include "fabric/own_node.h"
 #include "platform/cross_copy.h"
 #include "platform/doorbell.h"
+#include "platform/large_pages.h"
 #include "platform/process.h"
 #include "railyard/fabric.h"
 
@@ -27,12 +28,6 @@ const uint64_t kProbe = layout::kMagic;
 std::atomic<Attachment*> g_current{nullptr};
 std::mutex g_attaching;
 bool g_tried = false;
-
-// The child's threads and claims are the parent's; it starts anew when it asks again.
-void forget_in_child() {
-  g_current.store(nullptr);
-  g_tried = false;
-}
 
 void complain(const char* what) { fprintf(stderr, "railyard: %s\n", what); }
 
@@ -55,11 +50,37 @@ Attachment* Attachment::current() {
   std::lock_guard lock(g_attaching);
   if (g_tried) return g_current.load();
   static std::once_flag forks;
-  std::call_once(forks, [] { pthread_atfork(nullptr, nullptr, forget_in_child); });
+  std::call_once(forks,
+                 [] { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); });
   g_tried = true;
   g_current.store(attach(), std::memory_order_release);
   return g_current.load();
 }
+
+// One fork after the other, as only one of these lets another in between.
+void Attachment::before_fork() {
+  if (Attachment* current = g_current.load()) current->shared_pages_.before_fork();
+}
+
+void Attachment::after_fork_in_parent() {
+  if (Attachment* current = g_current.load()) current->shared_pages_.after_fork_in_parent();
+}
+
+// The child's threads and claims are the parent's; it starts anew when it asks again.
+void Attachment::after_fork_in_child() {
+  if (Attachment* current = g_current.load()) current->shared_pages_.after_fork_in_child();
+  g_current.store(nullptr);
+  g_tried = false;
+}
+
+Attachment::Attachment(Segment segment, uint32_t node)
+    : segment_(std::move(segment)),
+      node_(node),
+      hot_memory_(platform::large_page_bytes()),
+      hot_for_peers_(SharedPages::kWindowBytes, SharedPages::choice() == SharedPages::Choice::always
+                                                    ? 0
+                                                    : HotMemory::kWorthIt),
+      shared_pages_(segment_) {}
 
 Attachment* Attachment::attach() {
   const char* name = getenv("RAILYARD_FABRIC");
@@ -102,8 +123,12 @@ int Attachment::join() {
   record.blocked_device.store(layout::kNowhere);
   record.helper_asleep.store(0);
   record.completions.store(0);
+  record.shared_pages.store(0);
+  record.moving_pages.store(0);
+  record.wanted_pages.store(0);
   for (auto& count : record.calls) count.store(0);
   process_ = *claimed;
+  shared_pages_.open(process_);
   record_ = &record;
   platform::allow_cross_copy();
 
@@ -158,13 +183,46 @@ Attachment::Round Attachment::attend() {
 
 void Attachment::wake_helper() { platform::ring_bell(record_->doorbell); }
 
+// What peers reach into is better laid where they have it; where that cannot be, and at the other
+// end of such copies, large pages make them less slow.
+void Attachment::mend_hot_memory() {
+  hot_memory_.for_each_wanted(
+      [](uintptr_t block) { platform::merge_pages(reinterpret_cast<void*>(block)); });
+  hot_for_peers_.for_each_wanted([this](uintptr_t window) {
+    uintptr_t end = window + SharedPages::kWindowBytes;
+    size_t large = platform::large_page_bytes();
+    if (share_pages(window, end) || large == 0) return;
+    for (; window < end; window += large) platform::merge_pages(reinterpret_cast<void*>(window));
+  });
+  if (record_->wanted_pages.load(std::memory_order_relaxed) == 0) return;
+  uint64_t wanted = record_->wanted_pages.exchange(0, std::memory_order_acquire);
+  share_pages(wanted, wanted + 1);
+}
+
+// Lays the pages of registered memory into the segment that lie there and around there.
+bool Attachment::share_pages(uintptr_t begin, uintptr_t end) {
+  if (!shared_pages_.possible()) return false;
+  std::lock_guard lock(mutex_);
+  bool any = false;
+  for (Context* context : contexts_) {
+    // While it is held no region goes.
+    std::lock_guard guard(context->lock);
+    context->regions.for_each([&](const Region& region) {
+      auto first = reinterpret_cast<uintptr_t>(region.base);
+      if (region.window || first >= end || first + region.bytes <= begin) return;
+      any |= shared_pages_.share(region.base, region.bytes, begin);
+    });
+  }
+  return any;
+}
+
 void Attachment::help() {
   uint64_t awake = segment_.ticks_in_ns(kAwakeNs), turn = segment_.ticks_in_ns(kTurnNs);
   uint64_t last_work = 0;
   for (;;) {
     uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
     if (attend().worked) last_work = platform::ticks();
-    hot_memory_.merge();
+    mend_hot_memory();
     date_progress();
     uint64_t now = platform::ticks();
     if (now - last_work < awake) {

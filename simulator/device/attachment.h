@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "device/hot_memory.h"
+#include "device/shared_pages.h"
 #include "fabric/segment.h"
 #include "fabric/verb.h"
 
@@ -18,9 +19,9 @@ namespace layout = fabric::layout;
 
 class Context;
 
-// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node (see own_node()). There is one attachment a process; it
-// is never destroyed, because threads and the program's own destructors may use it to the very end.
-// A child of fork() gets one of its own when it first asks.
+// RAILYARD_FABRIC names the segment, RAILYARD_NODE the node (see own_node()). There is one
+// attachment a process; it is never destroyed, because threads and the program's own destructors
+// may use it to the very end. A child of fork() gets one of its own when it first asks.
 class Attachment {
  public:
   // nullptr when the environment names no fabric, or one that cannot be used (said once on stderr).
@@ -40,10 +41,18 @@ class Attachment {
   void add(Context* context);
   void remove(Context* context);
 
-  // A long payload is about to be copied from or to where these bytes lie.
-  void note_cross_copy(const void* data, uint64_t bytes) {
-    if (hot_memory_.note(data, bytes)) [[unlikely]] wake_helper();
+  // A long payload is about to be copied from or to where these bytes lie: by a peer, or by this
+  // process from or to a peer's memory.
+  void note_copy_by_peer(const void* data, uint64_t bytes) {
+    if (!shared_pages_.possible()) return note_cross_copy(data, bytes);
+    if (hot_for_peers_.note(data, bytes)) [[unlikely]]
+      wake_helper();
   }
+  void note_cross_copy(const void* data, uint64_t bytes) {
+    if (hot_memory_.note(data, bytes)) [[unlikely]]
+      wake_helper();
+  }
+  SharedPages& shared_pages() { return shared_pages_; }
 
   // Something happened that the program can see. Threads may race here: a lost count does no harm,
   // as watchers look for change.
@@ -83,8 +92,13 @@ class Attachment {
   }
 
  private:
-  Attachment(Segment segment, uint32_t node) : segment_(std::move(segment)), node_(node) {}
+  Attachment(Segment segment, uint32_t node);
   static Attachment* attach();
+  static void before_fork();
+  static void after_fork_in_parent();
+  static void after_fork_in_child();
+  void mend_hot_memory();
+  bool share_pages(uintptr_t begin, uintptr_t end);
   void help();
   void wake_helper();
   // Lets every context do what is due; whether anything was, and how long to sleep if not.
@@ -102,7 +116,8 @@ class Attachment {
   layout::Process* record_ = nullptr;
   mutable std::atomic<uint64_t> dated_progress_{0};
   std::vector<Context*> contexts_;
-  HotMemory hot_memory_;
+  HotMemory hot_memory_, hot_for_peers_;
+  SharedPages shared_pages_;
 };
 
 // Marks this thread as waiting inside a verb, for those who look on.

@@ -1,10 +1,13 @@
 // How the payloads of a connected queue pair travel.
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "device/context.h"
 #include "device/payload.h"
+#include "device/peer_memory.h"
 #include "device/queue_pair.h"
+#include "platform/cross_copy.h"
 
 namespace railyard::sim {
 
@@ -31,8 +34,8 @@ ibv_wc_status QueuePair::collect(const ibv_send_wr& request, Pieces& pieces) con
   return IBV_WC_SUCCESS;
 }
 
-// Whether the peer is to copy the payload from or to its place: a long one, and one that the staging
-// ring has no room for now, as blocks of the segment are slow to get and many.
+// Whether the peer is to copy the payload from or to its place: a long one, and one that the
+// staging ring has no room for now, as blocks of the segment are slow to get and many.
 bool QueuePair::stays_in_place(const Send& send) const {
   return (send.bytes > Staging::kLargest || !staging_.has_room(send.bytes)) && peer_copies();
 }
@@ -40,7 +43,7 @@ bool QueuePair::stays_in_place(const Send& send) const {
 // Finds room in the segment for the payload: in the staging ring, or in a block of its own.
 bool QueuePair::stage(Send& send) {
   send.carriage = layout::Carriage::staged;
-  uint32_t process = owner_.attachment().process();
+  uint32_t process = attachment().process();
   send.staged_at = staging_.take(segment(), process, owner_.queue_pairs.size(), send.bytes);
   if (send.staged_at != 0) {
     send.staging_mark = staging_.mark();
@@ -56,9 +59,62 @@ void QueuePair::leave_in_place(Send& send, layout::Slot& slot, const Pieces& pie
   send.carriage = layout::Carriage::gather;
   slot.pieces = static_cast<uint8_t>(pieces.count());
   pieces.list_in(slot.body);
+  Attachment& here = attachment();
+  bool by_peer = peer_record().owner.load(std::memory_order_relaxed) != here.process() + 1;
+  auto note = by_peer ? &Attachment::note_copy_by_peer : &Attachment::note_cross_copy;
   for (size_t i = 0; i < pieces.count(); ++i) {
-    owner_.attachment().note_cross_copy(pieces.data()[i].iov_base, pieces.data()[i].iov_len);
+    (here.*note)(pieces.data()[i].iov_base, pieces.data()[i].iov_len);
   }
+}
+
+// Between this process's memory and that of the peer. 0 or an errno, ESRCH: it is gone; EAGAIN: it
+// moves its pages just now, and who waits for it shall be asked again.
+int QueuePair::copy_from_peer(const Pieces& here, const Pieces& there) {
+  auto note = [&] {
+    for (size_t i = 0; i < here.count(); ++i) {
+      attachment().note_cross_copy(here.data()[i].iov_base, here.data()[i].iov_len);
+    }
+  };
+  if (peer_pid_ == 0) note();
+  return copy_with_peer(
+      there, [&](const Pieces& shared) { here.copy_from(shared); },
+      [&] {
+        note();
+        return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(),
+                                           there.count());
+      });
+}
+
+int QueuePair::copy_to_peer(const Pieces& here, const Pieces& there) {
+  return copy_with_peer(
+      there, [&](const Pieces& shared) { shared.copy_from(here); },
+      [&] {
+        return platform::copy_to_process(peer_pid_, here.data(), here.count(), there.data(),
+                                         there.count());
+      });
+}
+
+// `plainly` copies from or to where the peer's pieces are in this process, `by_call` from or to
+// where they are in the peer's.
+template <typename Plainly, typename ByCall>
+int QueuePair::copy_with_peer(const Pieces& there, Plainly plainly, ByCall by_call) {
+  if (peer_pid_ == 0) return plainly(there), 0;
+  // Several processes may settle what comes to an XRC receiver: see SharedPages::forbid().
+  if (extended_reliable()) return by_call();
+  const layout::Process& process = segment().process(peer_owner_ - 1);
+  Reaching reaching(record_.copying, process);
+  peer_moves_ = !reaching.allowed() && segment().alive(peer_owner_ - 1);
+  if (peer_moves_) return EAGAIN;
+  Pieces shared;
+  if (!find_shared(segment(), process, there, shared)) return by_call();
+  plainly(shared);
+  count_plain_copy();
+  return 0;
+}
+
+void QueuePair::count_plain_copy() {
+  record_.copied_plainly.store(record_.copied_plainly.load(std::memory_order_relaxed) + 1,
+                               std::memory_order_relaxed);
 }
 
 // Chooses how the payload travels and puts it, or the way to it, into the slot.

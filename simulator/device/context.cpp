@@ -111,6 +111,9 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
 Context::~Context() {
   attachment_.remove(this);
   visited.clear();
+  regions.for_each([&](const Region& region) {
+    if (!region.window) attachment_.shared_pages().take_back(region.base, region.bytes);
+  });
   regions.close();
   attachment_.trace({layout::TraceKind::close_device});
   record().owner.store(0, std::memory_order_release);

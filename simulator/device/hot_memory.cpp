@@ -2,11 +2,7 @@
 
 #include <algorithm>
 
-#include "platform/large_pages.h"
-
 namespace railyard::sim {
-
-HotMemory::HotMemory() : block_bytes_(platform::large_page_bytes()) {}
 
 bool HotMemory::note(const void* data, uint64_t bytes) {
   if (block_bytes_ == 0) return false;
@@ -16,8 +12,8 @@ bool HotMemory::note(const void* data, uint64_t bytes) {
     Block& block = blocks_[at / block_bytes_ % kBlocks];
     if (block.address.load(std::memory_order_relaxed) != at) {
       block.address.store(at, std::memory_order_relaxed);
-      block.pause.store(kWorthIt, std::memory_order_relaxed);
-      block.bytes_left.store(kWorthIt * static_cast<int64_t>(block_bytes_),
+      block.pause.store(worth_, std::memory_order_relaxed);
+      block.bytes_left.store(worth_ * static_cast<int64_t>(block_bytes_),
                              std::memory_order_relaxed);
     }
     uintptr_t past = at + block_bytes_;
@@ -40,14 +36,6 @@ bool HotMemory::want(uintptr_t block) {
     if (place.compare_exchange_strong(none, block, std::memory_order_release)) return true;
   }
   return false;
-}
-
-void HotMemory::merge() {
-  for (auto& place : wanted_) {
-    if (uintptr_t block = place.exchange(0, std::memory_order_acquire)) {
-      platform::merge_pages(reinterpret_cast<void*>(block));
-    }
-  }
 }
 
 }  // namespace railyard::sim

@@ -1,5 +1,5 @@
 // Finds the blocks of a program's memory that large payloads are copied from or to again and again,
-// and has each laid in one large page: with both ends so, a copy takes a third of the time.
+// so that something can be done to make that faster: see Attachment::mend_hot_memory().
 #pragma once
 
 #include <array>
@@ -12,31 +12,41 @@ namespace railyard::sim {
 // Threads may race here: a block that is counted wrongly or forgotten is merely slower.
 class HotMemory {
  public:
-  HotMemory();
+  // Copies of a whole block before something is done about it, which takes as long as these gain.
+  static constexpr int64_t kWorthIt = 4;
+
+  // Blocks of so many bytes; 0: nothing is worth anything.
+  explicit HotMemory(uint64_t block_bytes, int64_t worth = kWorthIt)
+      : block_bytes_(block_bytes), worth_(worth) {}
 
   // These bytes are about to be copied, or to be overwritten by a copy; whether a block has become
-  // worth merging, and merge() should be called by somebody who has the time.
+  // worth it, and for_each_wanted() should be called by somebody who has the time.
   bool note(const void* data, uint64_t bytes);
-  // Merges the blocks that are worth it.
-  void merge();
+  // Calls `mend` with the address of each block that is worth it.
+  template <typename Mend>
+  void for_each_wanted(Mend mend) {
+    for (auto& place : wanted_) {
+      if (uintptr_t block = place.exchange(0, std::memory_order_acquire)) mend(block);
+    }
+  }
 
  private:
   static constexpr size_t kBlocks = 256, kMostWanted = 16;
-  // Copies of a whole block before it is merged, which takes as long as these gain. It is tried
-  // again after twice as many each time, until that is so many: a page that a peer is just copying
-  // is not merged, and the memory may have been given back and taken anew.
-  static constexpr int64_t kWorthIt = 4, kAgain = 256;
+  // It is tried again after twice as many copies each time, until that is so many: a page that a
+  // peer is just copying is not merged, and the memory may have been given back and taken anew.
+  static constexpr int64_t kAgain = 256;
 
   struct Block {
     std::atomic<uintptr_t> address{0};
-    std::atomic<int64_t> bytes_left{0};  // until it is merged
-    std::atomic<int64_t> pause{0};       // copies from the try before to that
+    std::atomic<int64_t> bytes_left{0};  // until it is worth it
+    std::atomic<int64_t> pause{0};       // copies from the time before to that
   };
 
   // False: there are too many already; the block's next copy asks again.
   bool want(uintptr_t block);
 
-  const uint64_t block_bytes_;  // 0: nothing can be merged
+  const uint64_t block_bytes_;
+  const int64_t worth_;
   std::array<Block, kBlocks> blocks_;
   std::array<std::atomic<uintptr_t>, kMostWanted> wanted_{};
 };

@@ -77,6 +77,13 @@ class MemoryTable {
     });
   }
 
+  template <typename Look>
+  void for_each(Look look) const {
+    for (const Region& region : regions_) {
+      if (region.key != 0) look(region);
+    }
+  }
+
   void close() { shown_.close(); }
 
   Region* find(uint32_t key) {

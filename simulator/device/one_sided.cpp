@@ -1,11 +1,11 @@
 // The target's part of one-sided operations: what becomes of those that its peer has left to it.
+#include <cerrno>
 #include <cstring>
 
 #include "device/context.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
-#include "platform/cross_copy.h"
 
 namespace railyard::sim {
 
@@ -37,8 +37,10 @@ QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t ar
   }
   if (region) {
     WatchedPlace here(region->at(slot.remote_address), slot.bytes);
-    if (fetch(slot, here.pieces()) != 0)
+    if (int error = fetch(slot, here.pieces())) {
+      if (error == EAGAIN) return Verdict::waiting;
       return Verdict::settled;  // its sender's memory is gone, and so is it
+    }
     if (slot.flags & layout::kCorrupted) here.pieces().flip_a_bit();
     here.finish();
   }
@@ -59,14 +61,10 @@ QueuePair::Verdict QueuePair::settle_read(const layout::Slot& slot) {
     memcpy(segment().bytes_at(offset), source, slot.bytes);
     return Verdict::settled;
   }
-  Pieces here, there = Pieces::listed(slot.body, slot.pieces);
+  Pieces here;
   here.add(source, slot.bytes);
-  if (peer_pid_ == 0) {
-    there.copy_from(here);
-  } else {
-    platform::copy_to_process(peer_pid_, here.data(), here.count(), there.data(), there.count());
-  }
-  return Verdict::settled;
+  int error = copy_to_peer(here, Pieces::listed(slot.body, slot.pieces));
+  return error == EAGAIN ? Verdict::waiting : Verdict::settled;
 }
 
 QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {

@@ -108,7 +108,7 @@ class QueuePair : public ibv_qp_ex {
   }
   // Whether time alone will change something.
   bool timer_runs() const {
-    return refusing_ || closed_since_ != 0 || underway_ ||
+    return refusing_ || closed_since_ != 0 || underway_ || peer_moves_ ||
            (sends_outstanding() && latest_arrival_ != 0);
   }
 
@@ -179,7 +179,9 @@ class QueuePair : public ibv_qp_ex {
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool reach(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool target_is_slow(const Send& send, uint64_t ticks);
-  pid_t peer_within_reach(uint64_t ticks);
+  bool copy_plainly(const layout::Process& process, const Pieces& mine, std::byte* place,
+                    uint64_t bytes, bool writes);
+  pid_t peer_within_reach(const layout::Process& process, uint64_t ticks);
   void end_life();
   void outlast_reaching() const;
   bool pass(Send& send, uint64_t ticks, Passage& passage);
@@ -190,6 +192,11 @@ class QueuePair : public ibv_qp_ex {
   bool stage(Send& send);
   bool stays_in_place(const Send& send) const;
   void leave_in_place(Send& send, layout::Slot& slot, const Pieces& pieces);
+  int copy_from_peer(const Pieces& here, const Pieces& there);
+  int copy_to_peer(const Pieces& here, const Pieces& there);
+  template <typename Plainly, typename ByCall>
+  int copy_with_peer(const Pieces& there, Plainly plainly, ByCall by_call);
+  void count_plain_copy();
   // While memory is watched: what a request's memory holds; whether it still does.
   void remember(const ibv_send_wr& request, Send& send);
   bool changed(const Send& send) const;
@@ -243,7 +250,7 @@ class QueuePair : public ibv_qp_ex {
   bool drops(uint64_t arrival) const;
   void drop(uint64_t arrival, uint64_t message);
   Verdict forbid();
-  int fetch(const layout::Slot& slot, const Pieces& here) const;
+  int fetch(const layout::Slot& slot, const Pieces& here);
   // Where a receive's pieces are; what is wrong with them if anything is.
   ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
                        Pieces& out) const;
@@ -339,6 +346,7 @@ class QueuePair : public ibv_qp_ex {
   bool left_to_target_ = false;                  // that operation was
   uint64_t proven_life_ = 0, proven_ticks_ = 0;  // of the peer whose memory was found within reach
   pid_t proven_pid_ = 0;                         // 0: it is not
+  uint64_t reached_by_call_ = 0;                 // operations that took a system call
 
   // The receiver's half.
   ReceiveQueue own_receives_;
@@ -356,6 +364,7 @@ class QueuePair : public ibv_qp_ex {
   bool refusing_ = false;       // an RNR timer runs
   bool holding_ = false;        // a message waits for a receive
   bool underway_ = false;       // a message has not arrived yet
+  bool peer_moves_ = false;     // pages, one of which is a message's
 
   std::deque<PendingDatagram> pending_;
   std::optional<PendingDatagram> overtaken_;  // a reordered datagram waits for its successor

@@ -1,10 +1,12 @@
 #include "device/reach.h"
 
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
 #include "device/context.h"
 #include "device/payload.h"
+#include "device/peer_memory.h"
 #include "device/queue_pair.h"
 #include "platform/cross_copy.h"
 #include "platform/doorbell.h"
@@ -41,20 +43,18 @@ Choice choice() {
   return chosen;
 }
 
-// Says that this process reaches, before anything is read that allows it to.
-class Reaching {
- public:
-  explicit Reaching(layout::Shared<uint64_t>& word) : word_(word) {
-    word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-  }
-  ~Reaching() { word_.store(word_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
-  Reaching(const Reaching&) = delete;
-  Reaching& operator=(const Reaching&) = delete;
+// Operations by system calls before the target is asked to share the pages, which takes it a
+// millisecond.
+constexpr uint64_t kWorthSharing = 1000;
+uint64_t worth_sharing() {
+  return SharedPages::choice() == SharedPages::Choice::always ? 1 : kWorthSharing;
+}
 
- private:
-  layout::Shared<uint64_t>& word_;
-};
+// The target's helper sees to it.
+void want_shared(layout::Process& process, const std::byte* place) {
+  process.wanted_pages.store(reinterpret_cast<uint64_t>(place), std::memory_order_release);
+  platform::ring_bell(process.doorbell);
+}
 
 // Copies to a place that a program may watch: what comes last is seen last, and whole where the
 // system copies a word at once.
@@ -91,16 +91,23 @@ bool QueuePair::reach(const ibv_send_wr& request, Send& send, uint64_t ticks) {
   if (!writes && request.opcode != IBV_WR_RDMA_READ) return false;
   bool wanted =
       choice() == Choice::patience ? target_is_slow(send, ticks) : choice() == Choice::initiator;
-  if (!wanted || extended_reliable() || send.bytes == 0 || send.bytes > kMostReached) return false;
+  if (extended_reliable() || send.bytes == 0 || send.bytes > kMostReached) return false;
+  uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
+  if (owner == 0 || owner - 1 == attachment().process()) return false;
+  layout::Process& process = segment().process(owner - 1);
+  // By a plain copy it is always faster than to leave it to the target.
+  bool shared = choice() != Choice::target && process.shared_pages.load(std::memory_order_relaxed);
+  if (!wanted && !shared) return false;
   // Faults, links, traces and watched memory have to do with messages on wires.
   if (segment().header().gate.load(std::memory_order_relaxed) != 0) return false;
   if (on_wire_ == 0 || read_settled() != on_wire_) return false;
-  pid_t pid = peer_within_reach(ticks);
+  pid_t pid = peer_within_reach(process, ticks);
   if (pid == 0) return false;
   Pieces mine;
   if (collect(request, mine) != IBV_WC_SUCCESS) return false;
 
-  Reaching reaching(record_.reaching);
+  Reaching reaching(record_.reaching, process);
+  if (!reaching.allowed()) return false;
   layout::QueuePair& peer = peer_record();
   if (peer.life.load(std::memory_order_acquire) != peer_life_) return false;
   std::optional<Region> region = ShownRegions::find(segment(), peer.context, request.wr.rdma.rkey);
@@ -111,12 +118,20 @@ bool QueuePair::reach(const ibv_send_wr& request, Send& send, uint64_t ticks) {
                                request.wr.rdma.remote_addr, send.bytes);
   if (!admitted) return false;
   std::byte* place = region->at(request.wr.rdma.remote_addr);
-  iovec whole{place, send.bytes};
-  int error = writes ? copy_to_watched(pid, mine, place, send.bytes)
-                     : platform::copy_from_process(pid, mine.data(), mine.count(), &whole, 1);
-  if (error != 0) return false;
+  if (!copy_plainly(process, mine, place, send.bytes, writes)) {
+    if (!wanted) return false;
+    iovec whole{place, send.bytes};
+    int error = writes ? copy_to_watched(pid, mine, place, send.bytes)
+                       : platform::copy_from_process(pid, mine.data(), mine.count(), &whole, 1);
+    if (error != 0) return false;
+    // More and more seldom: it may not be able to.
+    if (++reached_by_call_ % worth_sharing() == 0 &&
+        std::has_single_bit(reached_by_call_ / worth_sharing())) {
+      want_shared(process, place);
+    }
+    patience_.spend();
+  }
   peer.reached_in.fetch_add(1, std::memory_order_relaxed);
-  patience_.spend();
   left_to_target_ = false;
   return true;
 }
@@ -137,17 +152,31 @@ bool QueuePair::target_is_slow(const Send& send, uint64_t ticks) {
   return patience_.lost() && alone;
 }
 
+// False: not in pages that the peer shares.
+bool QueuePair::copy_plainly(const layout::Process& process, const Pieces& mine, std::byte* place,
+                             uint64_t bytes, bool writes) {
+  Pieces there, shared;
+  there.add(place, bytes);
+  if (!find_shared(segment(), process, there, shared) || shared.count() != 1) return false;
+  if (writes) {
+    WatchedPlace watched(static_cast<std::byte*>(shared.data()->iov_base), bytes);
+    watched.pieces().copy_from(mine);
+    watched.finish();
+  } else {
+    mine.copy_from(shared);
+  }
+  count_plain_copy();
+  return true;
+}
+
 // The process of the peer, in its present life, if this one can copy from and to its memory; or 0.
-pid_t QueuePair::peer_within_reach(uint64_t ticks) {
+pid_t QueuePair::peer_within_reach(const layout::Process& process, uint64_t ticks) {
   if (peer_life_ == proven_life_ && ticks - proven_ticks_ < segment().ticks_in_ns(kProvenNs)) {
     return proven_pid_;
   }
   proven_life_ = peer_life_;
   proven_ticks_ = ticks;
   proven_pid_ = 0;
-  uint32_t owner = peer_record().owner.load(std::memory_order_acquire);
-  if (owner == 0 || owner - 1 == owner_.attachment().process()) return 0;
-  const layout::Process& process = segment().process(owner - 1);
   pid_t pid = process.pid;
   if (proves_readable(process)) proven_pid_ = pid;
   return proven_pid_;

@@ -13,7 +13,6 @@
 #include "device/reach.h"
 #include "device/shared_receive_queue.h"
 #include "fabric/topology.h"
-#include "platform/cross_copy.h"
 #include "platform/doorbell.h"
 
 namespace railyard::sim {
@@ -125,7 +124,7 @@ void QueuePair::adopt() {
   adopted_ = connection;
   await(again ? record_.settled.load(std::memory_order_relaxed) : 0);
   last_settled_ticks_ = by_sharer ? record_.settled_ticks.load(std::memory_order_relaxed) : 0;
-  refusing_ = holding_ = false;
+  refusing_ = holding_ = peer_moves_ = false;
   if (by_sharer) return;
   record_.adopted_life.store(adopted_life_, std::memory_order_relaxed);
   record_.settled_ticks.store(0, std::memory_order_relaxed);
@@ -318,8 +317,8 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   return reliable() ? Verdict::waiting : Verdict::settled;
 }
 
-// Brings a message's payload to its place; 0 or an errno, ESRCH: its sender is gone.
-int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
+// Brings a message's payload to its place; 0 or an errno as of copy_from_peer().
+int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) {
   switch (slot.carriage) {
     case layout::Carriage::in_slot:
       here.scatter_from(reinterpret_cast<const std::byte*>(&slot) + payload_offset(slot.opcode));
@@ -333,16 +332,7 @@ int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) const {
     case layout::Carriage::gather:
       break;
   }
-  for (size_t i = 0; i < here.count(); ++i) {
-    attachment().note_cross_copy(here.data()[i].iov_base, here.data()[i].iov_len);
-  }
-  Pieces there = Pieces::listed(slot.body, slot.pieces);
-  if (peer_pid_ == 0) {
-    here.copy_from(there);
-    return 0;
-  }
-  return platform::copy_from_process(peer_pid_, here.data(), here.count(), there.data(),
-                                     there.count());
+  return copy_from_peer(here, Pieces::listed(slot.body, slot.pieces));
 }
 
 ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
@@ -363,8 +353,8 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
   return IBV_WC_SUCCESS;
 }
 
-// Brings a message to the receive that it meets, whose status it sets; false: it was never
-// complete.
+// Brings a message to the receive that it meets, whose status it sets; false: not now, or it was
+// never complete.
 bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
   const ReceiveQueue& queue = receives();
   Pieces here;
@@ -372,7 +362,7 @@ bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
   if (status != IBV_WC_SUCCESS) return true;
   if (int error = fetch(slot, here)) {
     status = IBV_WC_GENERAL_ERR;
-    return error != ESRCH;
+    return error != ESRCH && error != EAGAIN;
   }
   if ((slot.flags & layout::kCorrupted) || queue.front().spoiled) here.flip_a_bit();
   return true;

@@ -99,7 +99,8 @@ void QueuePair::start_record() {
         &record_.dropped,         &record_.dropped_ticks,    &record_.receive_after_drop_ticks,
         &record_.not_ready,       &record_.frame_mismatches, &record_.changed_in_flight,
         &record_.domain,          &record_.adopted_life,     &record_.settled_ticks,
-        &record_.reaching,        &record_.reached_in}) {
+        &record_.reaching,        &record_.reached_in,       &record_.copied_plainly,
+        &record_.copying}) {
     count->store(0);
   }
   record_.errors.store(0);
@@ -115,6 +116,7 @@ void QueuePair::start_record() {
 
 int QueuePair::allocate() {
   start_record();
+  if (extended_reliable()) owner_.attachment().shared_pages().forbid();
   if (shared_receiver()) return 0;  // it never sends
   uint64_t slots = send_mask_ + 1;
   record_.slot_bytes = slot_bytes(cap_, profile(), extended_reliable());
@@ -372,7 +374,7 @@ void QueuePair::enter_error(bool tell_program) {
   end_life();
   record_.connection.store(0, std::memory_order_release);
   closed_since_ = 0;
-  refusing_ = holding_ = false;
+  refusing_ = holding_ = peer_moves_ = false;
   flush_sends();
   flush_receives();
   if (shared_receiver()) tell_sharers();

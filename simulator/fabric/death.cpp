@@ -13,6 +13,14 @@ bool Segment::alive(uint32_t index) const {
   return platform::process_alive(record.pid, record.start_time);
 }
 
+bool Segment::reaches_into(const QueuePair& pair, uint32_t process) const {
+  bool reaching = pair.reaching.load(std::memory_order_acquire) % 2 != 0;
+  if (!reaching && pair.copying.load(std::memory_order_acquire) % 2 == 0) return false;
+  uint32_t owner = pair.owner.load(std::memory_order_acquire), peer = pair.peer_number.load();
+  return owner != 0 && peer < kMaxQueuePairs && queue_pair(peer).owner.load() == process + 1 &&
+         alive(owner - 1);
+}
+
 void Segment::reap(uint32_t index) const {
   Process& record = process(index);
   uint32_t owner = index + 1, expected = kLive;
@@ -121,6 +129,11 @@ bool Segment::unread_of(uint32_t index) const {
 void Segment::bury(uint32_t index) const {
   Process& record = process(index);
   uint32_t owner = index + 1, expected = kDead;
+  // Whoever reaches into its shared pages began before it was known to be dead.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+    if (reaches_into(queue_pair(i), index)) return;
+  }
   if (!record.state.compare_exchange_strong(expected, kBurying)) return;
   for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
     QueuePair& pair = queue_pair(i);

@@ -188,6 +188,7 @@ QueuePairView view_queue_pair(const Segment& segment, uint32_t number, int& flyi
   out.frame_mismatches = record.frame_mismatches.load();
   out.changed_in_flight = record.changed_in_flight.load();
   out.reached_in = record.reached_in.load();
+  out.copied_plainly = record.copied_plainly.load();
   out.completions_in_error = record.errors.load();
   if (out.completions_in_error != 0) {
     out.last_error = completion_status_name(record.last_error.load());

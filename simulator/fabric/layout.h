@@ -214,9 +214,22 @@ struct alignas(128) Process {
   alignas(kCacheLine) Shared<uint32_t> doorbell;  // written by all
   Shared<uint32_t> helper_asleep;
 
+  // Pages of its memory that lie in the segment, so that peers reach them without a system call.
+  alignas(kCacheLine) Shared<uint64_t> shared_pages;  // offset of kMostShared SharedPages, 0: none
+  Shared<uint32_t> moving_pages;  // 1 while some move there or back: nobody reaches into its memory
+  Shared<uint64_t> wanted_pages;  // written by all: an address that peers reach often, 0: none
+
   alignas(kCacheLine) Shared<uint64_t> completions;  // read; both counted while kGateFaults is set
   Shared<uint64_t> calls[kVerbCount];
 };
+
+// Changed only while nobody reaches into its owner's memory.
+struct SharedPages {
+  uint64_t address;  // in its owner's memory
+  uint64_t bytes;    // 0: none
+  uint64_t offset;   // in the segment
+};
+inline constexpr uint32_t kMostShared = 64;
 
 enum class WaitReason : uint32_t { none, context_limit, completion_event, async_event, fault, arrival };
 
@@ -281,6 +294,7 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> refused_at;  // the message refused + 1; 0: none
   Shared<uint32_t> refused_status;
   Shared<uint32_t> can_copy;    // its process can read the sender's memory
+  Shared<uint64_t> copying;     // odd while its process copies a payload from or to the sender's memory
 
   // For those who look on.
   alignas(kCacheLine) Shared<uint64_t> receives_posted;
@@ -300,6 +314,7 @@ struct alignas(128) QueuePair {
   Shared<uint64_t> groups[kMaxGroups][2];  // GIDs as two words; 0, 0: none
   // Connected ones: messages that the peer has carried out itself, who counts them here.
   Shared<uint64_t> reached_in;
+  Shared<uint64_t> copied_plainly;  // payloads that its process copied from or to shared pages
 
   // An XRC receiver is whoever's shares in it, and each of its messages is settled by the process whose
   // shared receive queue it names. So what a receiver knows lies here, and is changed under the lock.

@@ -54,6 +54,7 @@ class Segment {
   layout::Fault& fault(uint32_t i) const { return at<layout::Fault>(header().faults, i); }
 
   std::byte* bytes_at(uint64_t offset) const { return memory_.data() + offset; }
+  const platform::SharedMemory& memory() const { return memory_; }
 
   // Time. Ticks are the hardware's, or the controller's when it owns time.
   uint64_t now_ticks() const {
@@ -104,6 +105,8 @@ class Segment {
   }
 
   bool alive(uint32_t process) const;
+  // Whether this queue pair's process, which lives, reaches into the memory of `process`.
+  bool reaches_into(const layout::QueuePair& pair, uint32_t process) const;
   // Gives back what a dead process held: at once what nobody else looks at, and the messages that it put
   // on wires when its peers have had their chance to take them. May be called again and again.
   void reap(uint32_t process) const;

@@ -26,6 +26,7 @@ class SharedMemory {
 
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
+  int descriptor() const { return fd_; }
 
   // Backs a range with real pages now, so that a full file system is an error (false, errno ENOSPC)
   // and not a SIGBUS at the first touch. A no-op where the system cannot say.

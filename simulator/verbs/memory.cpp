@@ -107,6 +107,8 @@ RAILYARD_VERB int ibv_dereg_mr(ibv_mr* region) {
   {
     std::lock_guard guard(context.lock);
     context.regions.remove(region->lkey);
+    context.attachment().shared_pages().take_back(static_cast<std::byte*>(region->addr),
+                                                  region->length);
   }
   context.give_back(Resource::memory_regions);
   delete static_cast<MemoryRegion*>(region);
@@ -136,6 +138,10 @@ RAILYARD_VERB int ibv_rereg_mr(ibv_mr* region, int flags, ibv_pd* domain, void* 
     return errno = error, IBV_REREG_MR_ERR_INPUT;
   }
   context.regions.change(*record, changed);
+  if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+    context.attachment().shared_pages().take_back(static_cast<std::byte*>(region->addr),
+                                                  region->length);
+  }
   region->addr = changed.base;
   region->length = changed.bytes;
   region->pd = const_cast<ibv_pd*>(changed.domain);

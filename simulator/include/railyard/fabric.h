@@ -174,6 +174,7 @@ struct QueuePairView {
   uint64_t frame_mismatches = 0;
   uint64_t changed_in_flight = 0;  // while memory is watched: sends whose memory changed too early
   uint64_t reached_in = 0;  // WRITEs and READs that its peer carried out in its process's memory by itself
+  uint64_t copied_plainly = 0;  // payloads that its process copied from or to pages its peer shares, by no system call
 
   // The oldest message that is not settled yet: what the queue pair itself waits for.
   std::string waiting_opcode;
