@@ -183,37 +183,35 @@ Attachment::Round Attachment::attend() {
 
 void Attachment::wake_helper() { platform::ring_bell(record_->doorbell); }
 
-// What peers reach into is better laid where they have it; where that cannot be, and at the other
-// end of such copies, large pages make them less slow.
+// What peers reach into is better laid where they have it; until then, and at the other end of such
+// copies, large pages make them less slow.
 void Attachment::mend_hot_memory() {
-  hot_memory_.for_each_wanted(
-      [](uintptr_t block) { platform::merge_pages(reinterpret_cast<void*>(block)); });
-  hot_for_peers_.for_each_wanted([this](uintptr_t window) {
-    uintptr_t end = window + SharedPages::kWindowBytes;
-    size_t large = platform::large_page_bytes();
-    if (share_pages(window, end) || large == 0) return;
-    for (; window < end; window += large) platform::merge_pages(reinterpret_cast<void*>(window));
+  hot_memory_.for_each_wanted([this](uintptr_t block) {
+    auto* address = reinterpret_cast<std::byte*>(block);
+    if (!shared_pages_.any_of(address, platform::large_page_bytes())) {
+      platform::merge_pages(address);
+    }
   });
+  hot_for_peers_.for_each_wanted(
+      [this](uintptr_t window) { share_pages(window, window + SharedPages::kWindowBytes); });
   if (record_->wanted_pages.load(std::memory_order_relaxed) == 0) return;
   uint64_t wanted = record_->wanted_pages.exchange(0, std::memory_order_acquire);
   share_pages(wanted, wanted + 1);
 }
 
 // Lays the pages of registered memory into the segment that lie there and around there.
-bool Attachment::share_pages(uintptr_t begin, uintptr_t end) {
-  if (!shared_pages_.possible()) return false;
+void Attachment::share_pages(uintptr_t begin, uintptr_t end) {
+  if (!shared_pages_.possible()) return;
   std::lock_guard lock(mutex_);
-  bool any = false;
   for (Context* context : contexts_) {
     // While it is held no region goes.
     std::lock_guard guard(context->lock);
     context->regions.for_each([&](const Region& region) {
       auto first = reinterpret_cast<uintptr_t>(region.base);
       if (region.window || first >= end || first + region.bytes <= begin) return;
-      any |= shared_pages_.share(region.base, region.bytes, begin);
+      shared_pages_.share(region.base, region.bytes, begin);
     });
   }
-  return any;
 }
 
 void Attachment::help() {

@@ -44,15 +44,22 @@ class Attachment {
   // A long payload is about to be copied from or to where these bytes lie: by a peer, or by this
   // process from or to a peer's memory.
   void note_copy_by_peer(const void* data, uint64_t bytes) {
-    if (!shared_pages_.possible()) return note_cross_copy(data, bytes);
+    note_cross_copy(data, bytes);
+    if (!shared_pages_.possible()) return;
     if (hot_for_peers_.note(data, bytes)) [[unlikely]]
       wake_helper();
+  }
+  // This is not registered any more. What is registered for one operation and for the next anew is
+  // not worth sharing, however often that is.
+  void deregistered(const std::byte* data, uint64_t bytes) {
+    hot_for_peers_.forget(data, bytes);
+    shared_pages_.take_back(data, bytes);
   }
   void note_cross_copy(const void* data, uint64_t bytes) {
     if (hot_memory_.note(data, bytes)) [[unlikely]]
       wake_helper();
   }
-  SharedPages& shared_pages() { return shared_pages_; }
+  void forbid_sharing() { shared_pages_.forbid(); }
 
   // Something happened that the program can see. Threads may race here: a lost count does no harm,
   // as watchers look for change.
@@ -98,7 +105,7 @@ class Attachment {
   static void after_fork_in_parent();
   static void after_fork_in_child();
   void mend_hot_memory();
-  bool share_pages(uintptr_t begin, uintptr_t end);
+  void share_pages(uintptr_t begin, uintptr_t end);
   void help();
   void wake_helper();
   // Lets every context do what is due; whether anything was, and how long to sleep if not.

@@ -112,7 +112,7 @@ Context::~Context() {
   attachment_.remove(this);
   visited.clear();
   regions.for_each([&](const Region& region) {
-    if (!region.window) attachment_.shared_pages().take_back(region.base, region.bytes);
+    if (!region.window) attachment_.deregistered(region.base, region.bytes);
   });
   regions.close();
   attachment_.trace({layout::TraceKind::close_device});

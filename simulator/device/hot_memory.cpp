@@ -30,6 +30,15 @@ bool HotMemory::note(const void* data, uint64_t bytes) {
   return found;
 }
 
+void HotMemory::forget(const void* data, uint64_t bytes) {
+  if (block_bytes_ == 0) return;
+  uintptr_t begin = reinterpret_cast<uintptr_t>(data), end = begin + bytes;
+  uintptr_t at = begin / block_bytes_ * block_bytes_;
+  for (size_t i = 0; i < kBlocks && at < end; ++i, at += block_bytes_) {
+    blocks_[at / block_bytes_ % kBlocks].address.store(0, std::memory_order_relaxed);
+  }
+}
+
 bool HotMemory::want(uintptr_t block) {
   for (auto& place : wanted_) {
     uintptr_t none = 0;

@@ -22,6 +22,8 @@ class HotMemory {
   // These bytes are about to be copied, or to be overwritten by a copy; whether a block has become
   // worth it, and for_each_wanted() should be called by somebody who has the time.
   bool note(const void* data, uint64_t bytes);
+  // What is known of blocks that lie there, even in part, counts no more.
+  void forget(const void* data, uint64_t bytes);
   // Calls `mend` with the address of each block that is worth it.
   template <typename Mend>
   void for_each_wanted(Mend mend) {

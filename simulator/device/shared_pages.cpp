@@ -132,8 +132,19 @@ bool SharedPages::share(const std::byte* base, uint64_t bytes, uintptr_t hot) {
   return true;
 }
 
+bool SharedPages::any_of(const std::byte* base, uint64_t bytes) {
+  if (used_.load(std::memory_order_relaxed) == 0) return false;
+  auto begin = reinterpret_cast<uintptr_t>(base);
+  std::lock_guard guard(mutex_);
+  const layout::SharedPages* entries = table();
+  return entries && std::any_of(entries, entries + layout::kMostShared, [&](const auto& entry) {
+           return entry.bytes != 0 && entry.address < begin + bytes &&
+                  entry.address + entry.bytes > begin;
+         });
+}
+
 void SharedPages::move_back(const std::byte* base, uint64_t bytes) {
-  auto begin = reinterpret_cast<uintptr_t>(base), end = begin + bytes;
+  uintptr_t begin = reinterpret_cast<uintptr_t>(base), end = begin + bytes;
   std::lock_guard guard(mutex_);
   layout::SharedPages* entries = table();
   for (uint32_t i = 0; entries && i < layout::kMostShared; ++i) {

@@ -43,6 +43,8 @@ class SharedPages {
   // Moves the whole pages of [base, base + bytes), which are registered and stay so meanwhile, that
   // lie in the window around `hot`. False: there are none, or they cannot.
   bool share(const std::byte* base, uint64_t bytes, uintptr_t hot);
+  // Whether any page there is shared.
+  bool any_of(const std::byte* base, uint64_t bytes);
   // Moves pages back of which any lie there: they are not registered any more. Where that is
   // impossible just now they stay until the process ends, though no peer finds them any more.
   void take_back(const std::byte* base, uint64_t bytes) {

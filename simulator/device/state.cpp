@@ -116,7 +116,7 @@ void QueuePair::start_record() {
 
 int QueuePair::allocate() {
   start_record();
-  if (extended_reliable()) owner_.attachment().shared_pages().forbid();
+  if (extended_reliable()) owner_.attachment().forbid_sharing();
   if (shared_receiver()) return 0;  // it never sends
   uint64_t slots = send_mask_ + 1;
   record_.slot_bytes = slot_bytes(cap_, profile(), extended_reliable());

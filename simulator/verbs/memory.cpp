@@ -107,7 +107,7 @@ RAILYARD_VERB int ibv_dereg_mr(ibv_mr* region) {
   {
     std::lock_guard guard(context.lock);
     context.regions.remove(region->lkey);
-    context.attachment().shared_pages().take_back(static_cast<std::byte*>(region->addr),
+    context.attachment().deregistered(static_cast<std::byte*>(region->addr),
                                                   region->length);
   }
   context.give_back(Resource::memory_regions);
@@ -139,7 +139,7 @@ RAILYARD_VERB int ibv_rereg_mr(ibv_mr* region, int flags, ibv_pd* domain, void* 
   }
   context.regions.change(*record, changed);
   if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
-    context.attachment().shared_pages().take_back(static_cast<std::byte*>(region->addr),
+    context.attachment().deregistered(static_cast<std::byte*>(region->addr),
                                                   region->length);
   }
   region->addr = changed.base;
