@@ -41,6 +41,8 @@ constexpr double kTurnNs = 10'000;
 // How often to look at what nobody may ring for: a peer that died, a timer.
 constexpr int64_t kWatchNs = 50'000'000;
 constexpr int64_t kTimerNs = 200'000;
+// Copies of a block before it is laid in a large page.
+constexpr int64_t kWorthMerging = 4;
 
 }  // namespace
 
@@ -76,10 +78,10 @@ void Attachment::after_fork_in_child() {
 Attachment::Attachment(Segment segment, uint32_t node)
     : segment_(std::move(segment)),
       node_(node),
-      hot_memory_(platform::large_page_bytes()),
+      hot_memory_(platform::large_page_bytes(), kWorthMerging),
       hot_for_peers_(SharedPages::kWindowBytes, SharedPages::choice() == SharedPages::Choice::always
                                                     ? 0
-                                                    : HotMemory::kWorthIt),
+                                                    : SharedPages::kWorthIt),
       shared_pages_(segment_) {}
 
 Attachment* Attachment::attach() {

@@ -12,12 +12,9 @@ namespace railyard::sim {
 // Threads may race here: a block that is counted wrongly or forgotten is merely slower.
 class HotMemory {
  public:
-  // Copies of a whole block before something is done about it, which takes as long as these gain.
-  static constexpr int64_t kWorthIt = 4;
-
-  // Blocks of so many bytes; 0: nothing is worth anything.
-  explicit HotMemory(uint64_t block_bytes, int64_t worth = kWorthIt)
-      : block_bytes_(block_bytes), worth_(worth) {}
+  // Blocks of so many bytes; 0: nothing is worth anything. `worth`: copies of a whole block before
+  // something is done about it, which takes as long as these gain.
+  HotMemory(uint64_t block_bytes, int64_t worth) : block_bytes_(block_bytes), worth_(worth) {}
 
   // These bytes are about to be copied, or to be overwritten by a copy; whether a block has become
   // worth it, and for_each_wanted() should be called by somebody who has the time.

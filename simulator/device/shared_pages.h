@@ -24,6 +24,10 @@ class SharedPages {
   // What moves at once: no more than what is this long and aligned so. It stops those who write
   // there for a millisecond.
   static constexpr uint64_t kWindowBytes = uint64_t{4} << 20;
+  // Copies of all that lies in a window before it moves. There and back takes as long as some ten
+  // gain, and one operation of a group, after which its memory may be deregistered, copies what
+  // each rank has for all others once to every peer.
+  static constexpr int64_t kWorthIt = 16;
   // A process has no more of them: shared memory is no more than half of all, and there are others.
   static constexpr uint64_t kMostBytes = uint64_t{256} << 20;
 
