@@ -1,4 +1,4 @@
-// Small reductions of a crowded mesh by one rank, the centre: all others send it what they have,
+// Reductions of a crowded mesh by one rank, the centre: all others send it what they have,
 // and it sends them the result. That is two steps for any number of ranks, and the fewest messages
 // there can be: what counts where many ranks share a processor, as each message may mean a switch.
 #pragma once
