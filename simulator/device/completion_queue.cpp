@@ -64,11 +64,8 @@ void CompletionQueue::count_unread(uint32_t queue_pair) const {
   if (unread != 0) owner_.segment().port(owner_.port_index()).unread.fetch_add(unread);
 }
 
-void CompletionQueue::begin_taking(ibv_wc* out, int count) {
-  out_ = out;
-  wanted_ = count;
-  for (taken_ = 0; taken_ < count && !empty(); count_taken())
-    out[taken_] = ring_[read_ & (capacity_ - 1)];
+void CompletionQueue::take_written() {
+  for (; taken_ < wanted_ && !empty(); count_taken()) out_[taken_] = ring_[read_ & (capacity_ - 1)];
 }
 
 void CompletionQueue::discard(uint32_t queue_pair) {

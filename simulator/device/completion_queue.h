@@ -73,7 +73,13 @@ class CompletionQueue : public ibv_cq_ex {
   // Takes the oldest completions, at most `count`. Until end_taking(), which says how many were
   // taken in all, new ones go straight to their place in `out`: a copy of what was written a moment
   // ago is slow.
-  void begin_taking(ibv_wc* out, int count);
+  void begin_taking(ibv_wc* out, int count) {
+    out_ = out;
+    wanted_ = count;
+    taken_ = 0;
+    if (!empty()) [[unlikely]]
+      take_written();
+  }
   int taken() const { return taken_; }
   int end_taking() {
     wanted_ = 0;
@@ -108,6 +114,7 @@ class CompletionQueue : public ibv_cq_ex {
 
  private:
   void lose();
+  void take_written();
   void note_time();
   void tell_of_latest();      // if whoever waits for events wants to hear of it
   void tell(uint64_t count);  // of so many completions

@@ -5,6 +5,7 @@
 
 #include "device/completion_queue.h"
 #include "device/extended_domain.h"
+#include "device/message_path.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
 #include "fabric/topology.h"

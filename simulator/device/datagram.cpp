@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "device/context.h"
+#include "device/message_path.h"
 #include "device/link.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"

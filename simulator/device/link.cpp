@@ -99,8 +99,7 @@ Passage pass_links(const Attachment& attachment, int32_t from_port, int32_t to_p
   return passage;
 }
 
-uint64_t arrival_of(const Segment& segment, uint64_t arrival_ticks) {
-  if (!(arrival_ticks & layout::kHeld)) return arrival_ticks;
+uint64_t arrival_of_held(const Segment& segment, uint64_t arrival_ticks) {
   uint64_t released =
       segment.fault(static_cast<uint32_t>(arrival_ticks & ~layout::kHeld) % layout::kMaxFaults)
           .released_ticks.load(std::memory_order_acquire);

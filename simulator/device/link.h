@@ -26,6 +26,9 @@ inline bool links_matter(const Segment& segment) {
 }
 
 // When what a slot carries has arrived: never before now() for one that is held.
-uint64_t arrival_of(const Segment& segment, uint64_t arrival_ticks);
+uint64_t arrival_of_held(const Segment& segment, uint64_t arrival_ticks);
+inline uint64_t arrival_of(const Segment& segment, uint64_t arrival_ticks) {
+  return arrival_ticks & layout::kHeld ? arrival_of_held(segment, arrival_ticks) : arrival_ticks;
+}
 
 }  // namespace railyard::sim

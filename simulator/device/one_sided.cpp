@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "device/context.h"
+#include "device/message_path.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "fabric/layout.h"
 
@@ -45,6 +46,33 @@ class Pieces {
   std::array<iovec, kMaxPieces> list_;
   size_t count_ = 0;
 };
+
+template <typename Word>
+void copy_ends(std::byte* to, const std::byte* from, size_t bytes) {
+  Word first, last;
+  memcpy(&first, from, sizeof first);
+  memcpy(&last, from + bytes - sizeof last, sizeof last);
+  memcpy(to, &first, sizeof first);
+  memcpy(to + bytes - sizeof last, &last, sizeof last);
+}
+
+// memcpy for what is nearly always a few bytes: calling it takes longer than copying them.
+inline void copy_few(std::byte* to, const std::byte* from, size_t bytes) {
+  struct Sixteen {
+    uint64_t words[2];
+  };
+  if (bytes > 2 * sizeof(Sixteen)) {
+    memcpy(to, from, bytes);
+  } else if (bytes >= sizeof(Sixteen)) {
+    copy_ends<Sixteen>(to, from, bytes);
+  } else if (bytes >= sizeof(uint64_t)) {
+    copy_ends<uint64_t>(to, from, bytes);
+  } else if (bytes >= sizeof(uint32_t)) {
+    copy_ends<uint32_t>(to, from, bytes);
+  } else {
+    for (size_t i = 0; i < bytes; ++i) to[i] = from[i];
+  }
+}
 
 // How long the last word of so many bytes that end there is: as long as it lies aligned, up to 8.
 size_t last_word_bytes(const std::byte* end, uint64_t bytes);

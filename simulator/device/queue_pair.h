@@ -83,7 +83,9 @@ class QueuePair : public ibv_qp_ex {
   int check_all(const ibv_send_wr* requests);
   // Writes the completions that are due; whether there were any. `check_peer`: looks also whether
   // anybody is there to answer, which takes longer and is soon enough now and then.
-  bool progress_sends(bool check_peer = false);
+  bool progress_sends(bool check_peer = false) {
+    return sends_outstanding() && (check_peer || sends_matter()) && complete_sends(check_peer);
+  }
   bool holding() const { return holding_; }
   bool sends_outstanding() const { return posted_ != completed_; }
   // peer_watch.cpp. Counts a peer out that has died and that nobody has waited for: what needs its
@@ -173,10 +175,16 @@ class QueuePair : public ibv_qp_ex {
   int check(const ibv_send_wr& request, uint64_t* bytes) const;
   bool has_room(uint32_t units);
   void start_connection();
-  Send& enqueue(const ibv_send_wr& request, uint64_t bytes);
+  Send& enqueue(const ibv_send_wr& request, uint64_t bytes, uint32_t units);
   bool stalls(const Send& latest);
+  bool complete_sends(bool check_peer);
   uint64_t message_of(const Send& send, uint64_t request) const;
   bool put_on_wire(const ibv_send_wr& request, Send& send, uint64_t ticks);
+  // The place of the next message on the ring; what it is; and there it is for the peer.
+  layout::Slot& free_slot();
+  void describe(const ibv_send_wr& request, const Send& send, uint64_t arrival_ticks,
+                layout::Slot& slot) const;
+  void publish(Send& send, layout::Slot& slot);
   bool reach(const ibv_send_wr& request, Send& send, uint64_t ticks);
   bool target_is_slow(const Send& send, uint64_t ticks);
   bool copy_plainly(const layout::Process& process, const Pieces& mine, std::byte* place,
@@ -205,10 +213,12 @@ class QueuePair : public ibv_qp_ex {
   ibv_wc_status act_locally(const ibv_send_wr& request);
   void ring_owner(uint32_t owner, bool only_if_asleep) const;
   void wake_peer_for(const Send& send) const;
+  void wake_peer_now(const Send& send) const;
   bool stalled();
   // Whether a message is done when the peer has made something of it, rather than when it has left.
   bool peer_decides() const { return reliable() || unreliable_rule() == fabric::NoReceive::hold; }
-  bool depends_on_peer() const;
+  bool sends_matter() const;
+  bool many_outstanding() const;
   uint64_t read_settled();
   bool under_way(const Send& send) const;
   bool may_complete(const Send& send, uint64_t settled) const;
@@ -218,6 +228,12 @@ class QueuePair : public ibv_qp_ex {
   bool timed_out();
   Send& send_at(uint64_t i) { return sends_[i & send_mask_]; }
   const Send& send_at(uint64_t i) const { return sends_[i & send_mask_]; }
+
+  // short_message.cpp. Whether the message has gone this way.
+  void measure_short();
+  bool on_plain_way() const;
+  bool send_short(const ibv_send_wr& request, uint64_t ticks);
+  bool settle_short(const layout::Slot& slot);
 
   // datagram.cpp
   ibv_wc_status send_datagram(const ibv_send_wr& request, uint64_t ticks);
@@ -330,6 +346,7 @@ class QueuePair : public ibv_qp_ex {
   std::unique_ptr<ibv_sge[]> pieces_;  // of the requests, by their place in sends_
   uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0, released_ = 0;
   uint64_t on_wire_ = 0, settled_ = 0;
+  uint64_t short_bytes_ = 0;  // most of a message that may go the shorter way
   uint32_t used_units_ = 0;  // of requests that are not released
   uint32_t awaited_ = 0;     // requests whose completion somebody will read
   Staging staging_;

@@ -8,6 +8,7 @@
 #include "device/context.h"
 #include "device/gate.h"
 #include "device/link.h"
+#include "device/message_path.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/reach.h"
@@ -26,10 +27,6 @@ constexpr int kBatch = 256;
 // And their payload: who gets the first of many long ones at once can have the next sent while the
 // others are copied.
 constexpr uint64_t kBatchBytes = 64 * 1024;
-
-void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
-  count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-}
 
 bool takes_receive(uint8_t opcode) {
   return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM ||
@@ -155,7 +152,7 @@ bool QueuePair::settle_arrivals() {
     }
     if (record_.refused_at.load(std::memory_order_relaxed) != 0) break;
     if (shared_receiver() && !is_mine(slot)) break;
-    if (settle(slot) == Verdict::waiting) {
+    if (!settle_short(slot) && settle(slot) == Verdict::waiting) {
       uint64_t before = adopted_;
       if (withdrawn()) adopt();
       if (adopted_ == before) break;
@@ -366,58 +363,6 @@ bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
   }
   if ((slot.flags & layout::kCorrupted) || queue.front().spoiled) here.flip_a_bit();
   return true;
-}
-
-// False: the sender was found dead meanwhile and its memory given back, so what was read of the
-// message may not be what was sent.
-bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
-                                 ibv_wc_opcode opcode) {
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
-  ibv_wc& wc = take_receive(status, slot.bytes, stamp());
-  wc.opcode = opcode;
-  wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
-  if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
-    wc.wc_flags = IBV_WC_WITH_IMM;
-    wc.imm_data = slot.immediate;
-  } else if (slot.opcode == IBV_WR_SEND_WITH_INV && status == IBV_WC_SUCCESS) {
-    wc.wc_flags = IBV_WC_WITH_INV;
-    wc.invalidated_rkey = slot.immediate;
-  }
-  completions_of_receives()->publish(wc, slot.flags & layout::kSolicited);
-  return true;
-}
-
-// Gives the oldest receive back to the program: its completion, to be filled and published.
-ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message) {
-  ReceiveQueue& queue = receives();
-  ibv_wc& wc = completions_of_receives()->add();
-  wc.wr_id = queue.front().id;
-  wc.status = status;
-  wc.byte_len = bytes;
-  wc.qp_num = number_;
-  queue.pop();
-  if (shared_) shared_->watch_limit();
-  add(record_.receives_filled);
-  add(record_.bytes_in, bytes);
-  if (status != IBV_WC_SUCCESS) {
-    record_.errors.store(record_.errors.load() + 1);
-    record_.last_error.store(status);
-  }
-  if (attachment().tracing()) {
-    attachment().trace({layout::TraceKind::receive_done, number_, message,
-                        record_.receives_filled.load() - 1, bytes, static_cast<uint32_t>(status)});
-  }
-  return wc;
-}
-
-CompletionQueue* QueuePair::completions_of_receives() const {
-  return extended_reliable() ? shared_->completions : receive_queue();
-}
-
-ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }
-const ReceiveQueue& QueuePair::receives() const {
-  return shared_ ? shared_->receives : own_receives_;
 }
 
 const ibv_pd* QueuePair::receive_domain() const { return shared_ ? shared_->pd : qp_base.pd; }

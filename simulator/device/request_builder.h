@@ -10,8 +10,20 @@ namespace railyard::sim {
 
 struct BuiltRequest {
   ibv_send_wr request{};
-  std::vector<ibv_sge> pieces;
-  std::vector<std::byte> inline_data;  // copied when it is set: the program may use its memory again
+  ibv_sge piece{};              // the only one, as nearly always;
+  std::vector<ibv_sge> pieces;  // or there are several, or none
+  // Copied when it is set: the program may use its memory again.
+  std::vector<std::byte> inline_data;
+
+  void set_piece(const ibv_sge& only) {
+    piece = only;
+    request.num_sge = 1;
+  }
+  void set_pieces(const ibv_sge* first, size_t count) {
+    pieces.assign(first, first + count);
+    request.num_sge = static_cast<int>(count);
+    if (count == 1) piece = *first;
+  }
 };
 
 // Keeps what it has allocated from one batch to the next. A queue pair's batch is built by one thread at
@@ -23,9 +35,7 @@ class RequestBuilder {
 
   BuiltRequest& next() {
     if (used_ == requests_.size()) requests_.emplace_back();
-    BuiltRequest& built = requests_[used_++];
-    built.pieces.clear();
-    return built;
+    return requests_[used_++];
   }
   BuiltRequest& last() { return requests_[used_ - 1]; }
 

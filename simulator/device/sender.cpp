@@ -5,6 +5,7 @@
 
 #include "device/context.h"
 #include "device/link.h"
+#include "device/message_path.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "fabric/topology.h"
@@ -192,15 +193,20 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
   uint64_t count = 0;
   int error = 0;
   for (ibv_send_wr* request = requests; request && error == 0; request = request->next) {
+    if (send_short(*request, now)) [[likely]] {
+      ++count;
+      continue;
+    }
     uint64_t bytes = 0;
     ibv_qp_state state = qp_base.state;
     error = state < IBV_QPS_RTS ? EINVAL : check(*request, &bytes);
-    if (error == 0 && !has_room(units_of(bytes))) error = profile().over_post_error;
+    uint32_t units = units_of(bytes);
+    if (error == 0 && !has_room(units)) error = profile().over_post_error;
     if (error != 0) {
       *bad = request;
       break;
     }
-    Send& send = enqueue(*request, bytes);
+    Send& send = enqueue(*request, bytes, units);
     if (segment().header().gate.load(std::memory_order_relaxed) & layout::kGateMemory) {
       remember(*request, send);
     }
@@ -242,22 +248,6 @@ uint64_t QueuePair::message_of(const Send& send, uint64_t request) const {
   return layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire);
 }
 
-QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes) {
-  Send& send = send_at(posted_++);
-  send = {};
-  send.id = request.wr_id;
-  send.bytes = static_cast<uint32_t>(bytes);
-  send.units = units_of(bytes);
-  send.opcode = request.opcode;
-  send.failure = IBV_WC_SUCCESS;
-  send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
-  used_units_ += send.units;
-  awaited_ += send.signaled;
-  record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
-                          std::memory_order_relaxed);
-  return send;
-}
-
 // Whether the device stalls on this message because too many long ones are in flight.
 bool QueuePair::stalls(const Send& latest) {
   uint32_t most = profile().multi_frame_in_flight;
@@ -297,16 +287,10 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   if (open && reach(request, send, ticks)) return false;  // done, and on no wire
   Passage passage{ticks, ticks};
   if (shaped && !pass(send, ticks, passage)) return false;
-  uint64_t number = on_wire_;
-  auto& slot = *reinterpret_cast<layout::Slot*>(
-      segment().bytes_at(record_.ring + (number & send_mask_) * record_.slot_bytes));
-  slot.arrival_ticks = passage.arrival_ticks;
-  slot.bytes = send.bytes;
-  slot.opcode = static_cast<uint8_t>(request.opcode);
-  slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
+  layout::Slot& slot = free_slot();
+  describe(request, send, passage.arrival_ticks, slot);
   if (passage.corrupted) slot.flags |= layout::kCorrupted;
   if (!open) slot.flags |= layout::kStranded;
-  slot.immediate = request.imm_data;
   if (atomic(request.opcode)) {
     slot.remote_address = request.wr.atomic.remote_addr;
     slot.remote_key = request.wr.atomic.rkey;
@@ -319,16 +303,12 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   send.failure = load(request, send, slot);
   if (send.failure != IBV_WC_SUCCESS) return false;
   slot.carriage = send.carriage;
-  send.on_wire = true;
-  send.wire = on_wire_++;
-  record_.on_wire.store(on_wire_, std::memory_order_relaxed);
-  slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), number),
-                   std::memory_order_release);
+  publish(send, slot);
   return true;
 }
 
 // The target's verbs calls settle a message; where it may not make any, its helper must.
-void QueuePair::wake_peer_for(const Send& send) const {
+void QueuePair::wake_peer_now(const Send& send) const {
   const layout::QueuePair& peer = peer_record();
   const layout::SharedQueue* named = extended_reliable() ? named_by(send) : nullptr;
   const layout::Shared<uint32_t>& their_attention = named ? named->attention : peer.attention;
@@ -387,16 +367,6 @@ bool QueuePair::pass(Send& send, uint64_t ticks, Passage& passage) {
   return true;
 }
 
-// Whether somebody waits for what the peer makes of the oldest request. Where nobody does, as where
-// no request asks for a completion, its word on that is left alone: each look takes the line from
-// the peer's core.
-bool QueuePair::depends_on_peer() const {
-  uint64_t many = (send_mask_ + 1) / 4;
-  return (peer_decides() && awaited_ != 0) ||
-         send_at(completed_).carriage == layout::Carriage::gather || posted_ - completed_ >= many ||
-         completed_ - reclaimed_ >= many || staging_.scarce();
-}
-
 // How many messages of this connection are decided.
 uint64_t QueuePair::read_settled() {
   const layout::QueuePair& peer = peer_record();
@@ -425,12 +395,10 @@ bool QueuePair::may_complete(const Send& send, uint64_t settled) const {
   return left && completed_ - reclaimed_ < (send_mask_ + 1) / 2;
 }
 
-bool QueuePair::progress_sends(bool check_peer) {
-  if (completed_ == posted_) return false;
+bool QueuePair::complete_sends(bool check_peer) {
   if (datagrams()) retry_datagrams();
   uint64_t before = completed_;
-  bool looks = check_peer || datagrams() || depends_on_peer();
-  if (!looks && peer_decides() && !failing_) return false;
+  bool looks = check_peer || datagrams() || peer_decides() || many_outstanding();
   uint64_t settled = datagrams() ? 0 : looks ? read_settled() : settled_;
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
@@ -486,13 +454,15 @@ bool QueuePair::stalled() {
   return true;
 }
 
-// What the peer has taken is done, though nobody has looked since: it is not flushed with the rest.
+// What the peer has taken, or what has left an unreliable sender, is done, though nobody has looked
+// since: it is not flushed with the rest.
 void QueuePair::complete_settled() {
-  if (datagrams() || !peer_decides()) return;
-  uint64_t settled = read_settled();
+  if (datagrams()) return;
+  uint64_t settled = peer_decides() ? read_settled() : settled_;
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
-    bool taken = send.on_wire && send.wire < settled && send.failure == IBV_WC_SUCCESS;
+    bool taken = send.failure == IBV_WC_SUCCESS &&
+                 (!peer_decides() || (send.on_wire && send.wire < settled));
     if (!taken || !may_complete(send, settled)) return;
     complete_send(send, outcome(send));
   }

@@ -5,6 +5,7 @@
 
 #include "device/context.h"
 #include "device/datagram.h"
+#include "device/message_path.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
 #include "device/shared_receiver.h"
@@ -133,6 +134,7 @@ int QueuePair::allocate() {
           ->claim.store(i << layout::kClaimShift);
     }
   }
+  measure_short();
   if (send_queue()) send_queue()->senders.push_back(this);
   if (receive_queue()) receive_queue()->receivers.push_back(this);
   if (shared_) ++shared_->users;
@@ -307,7 +309,7 @@ int QueuePair::modify(const ibv_qp_attr& wanted, int mask) {
   } else if (to == IBV_QPS_ERR) {
     settle_arrived();
     // What the peer has acknowledged is done, though the program has not polled since.
-    if (qp_base.state == IBV_QPS_RTS && !datagrams()) progress_sends();
+    if (qp_base.state == IBV_QPS_RTS && !datagrams() && sends_outstanding()) complete_sends(false);
     enter_error(false);
   } else {
     if (connecting) {

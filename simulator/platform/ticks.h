@@ -39,4 +39,15 @@ inline void relax() {
 #endif
 }
 
+// Asks for the line that this lies in, to write it soon: from another core that takes a while.
+inline void will_write(const void* place) {
+#if defined(__x86_64__)
+  // What compilers make of __builtin_prefetch asks for a copy to read, unless they are told that the
+  // processor knows more; one that does not takes this for nothing.
+  asm volatile("prefetchw (%0)" : : "r"(place));
+#else
+  __builtin_prefetch(place, 1);
+#endif
+}
+
 }  // namespace railyard::platform

@@ -7,6 +7,7 @@
 #include "device/completion_queue.h"
 #include "device/context.h"
 #include "device/gate.h"
+#include "device/message_path.h"
 #include "device/queue_pair.h"
 #include "platform/process.h"
 #include "verbs/export.h"
@@ -43,21 +44,15 @@ void look(CompletionQueue& queue) {
   if (polls % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
 }
 
-int take(CompletionQueue& queue, int count, ibv_wc* out) {
+inline int take(CompletionQueue& queue, int count, ibv_wc* out) {
   std::lock_guard guard(queue.owner().lock);
   queue.begin_taking(out, count);
   if (queue.taken() == 0) look(queue);
   return queue.end_taking();
 }
 
-// Whether the core has been with others since.
-bool after_empty_poll(CompletionQueue& queue) {
-  auto& count = queue.owner().attachment().record().empty_polls;
-  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  uint32_t polls = queue.polls_without.load(std::memory_order_relaxed) + 1;
-  queue.polls_without.store(polls, std::memory_order_relaxed);
-  uint32_t patience = queue.wanted_core ? kPollsPerWantedYield : kPollsPerYield;
-  if (polls % patience != 0) return false;
+// Offers the core to others when it is time; whether they have had it.
+bool after_many_polls(CompletionQueue& queue, uint32_t polls) {
   if (polls % kPollsPerYield == 0) queue.owner().attachment().date_progress();
   const Segment& segment = queue.owner().segment();
   bool wanted = crowded(segment);
@@ -68,25 +63,33 @@ bool after_empty_poll(CompletionQueue& queue) {
   return true;
 }
 
+// Whether the core has been with others since.
+inline bool after_empty_poll(CompletionQueue& queue) {
+  auto& count = queue.owner().attachment().record().empty_polls;
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  uint32_t polls = queue.polls_without.load(std::memory_order_relaxed) + 1;
+  queue.polls_without.store(polls, std::memory_order_relaxed);
+  uint32_t patience = queue.wanted_core ? kPollsPerWantedYield : kPollsPerYield;
+  return polls % patience == 0 && after_many_polls(queue, polls);
+}
+
+int end_poll(CompletionQueue& queue, ibv_wc* out, int taken) {
+  queue.polls_without.store(0, std::memory_order_relaxed);
+  alter_completions(queue.owner().attachment(), out, taken);
+  queue.owner().attachment().count_progress(static_cast<uint64_t>(taken));
+  return taken;
+}
+
 }  // namespace
 
 int poll(ibv_cq* face, int count, ibv_wc* out) {
   CompletionQueue& queue = *CompletionQueue::from(face);
-  Context& context = queue.owner();
-  if (pass_gate(context.attachment(), Verb::poll_cq)) return -1;
-  int taken;
-  bool again = false;
-  do {
-    taken = take(queue, count, out);
-    // What came while others had the core is no news to the peer, which may be gone by now:
-    // libfabric closes a queue pair when it finds "no completion" and then "disconnected".
-  } while (taken == 0 && !again && (again = after_empty_poll(queue)));
-  if (taken != 0) {
-    queue.polls_without.store(0, std::memory_order_relaxed);
-    alter_completions(context.attachment(), out, taken);
-    context.attachment().count_progress(static_cast<uint64_t>(taken));
-  }
-  return taken;
+  if (pass_gate(queue.owner().attachment(), Verb::poll_cq)) return -1;
+  int taken = take(queue, count, out);
+  // What came while others had the core is no news to the peer, which may be gone by now: libfabric
+  // closes a queue pair when it finds "no completion" and then "disconnected".
+  if (taken == 0 && after_empty_poll(queue)) taken = take(queue, count, out);
+  return taken == 0 ? 0 : end_poll(queue, out, taken);
 }
 
 int request_notification(ibv_cq* face, int solicited_only) {

@@ -72,10 +72,10 @@ void install_operations(QueuePair& pair) {
   };
 
   pair.wr_set_sge = [](ibv_qp_ex* qp, uint32_t key, uint64_t address, uint32_t bytes) {
-    from(qp).builder.last().pieces.assign(1, {address, bytes, key});
+    from(qp).builder.last().set_piece({address, bytes, key});
   };
   pair.wr_set_sge_list = [](ibv_qp_ex* qp, size_t count, const ibv_sge* pieces) {
-    from(qp).builder.last().pieces.assign(pieces, pieces + count);
+    from(qp).builder.last().set_pieces(pieces, count);
   };
   pair.wr_set_inline_data = [](ibv_qp_ex* qp, void* address, size_t bytes) {
     ibv_data_buf piece{address, bytes};

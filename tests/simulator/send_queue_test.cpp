@@ -75,6 +75,17 @@ TEST_P(SendQueueTest, UnsignaledRequestsAloneFillItForEver) {
   });
 }
 
+// They are done all the same, and an error of the queue pair has nothing to say of them.
+TEST_P(SendQueueTest, UnsignaledRequestsThatArrivedAreNotFlushed) {
+  with_pairs([](LocalPair& pairs, Buffer& buffer) {
+    ASSERT_EQ(pairs.right.receive({buffer.all()}), 0);
+    ASSERT_EQ(pairs.left.send({buffer.piece(0, 8)}, {.flags = 0}), 0);
+    ASSERT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS);
+    ASSERT_EQ(pairs.left.to(IBV_QPS_ERR), 0);
+    EXPECT_TRUE(pairs.left_queue.quiet());
+  });
+}
+
 TEST_P(SendQueueTest, AResetEmptiesIt) {
   with_pairs([](LocalPair& pairs, Buffer& buffer) {
     fill(pairs, buffer, {});

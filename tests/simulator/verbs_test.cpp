@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -76,6 +77,7 @@ void VerbsTest::cluster(const std::string& profile, int nodes, const std::string
 
 void VerbsTest::cluster(const fabric::ClusterSpec& spec) {
   fabric_.emplace(fabric::Fabric::create(spec));
+  if (getenv("RAILYARD_TEST_TRACE")) fabric_->record_trace(true);
 }
 
 pid_t VerbsTest::start(int node, const Body& body) {

@@ -178,6 +178,7 @@ class Run {
         model_(plan),
         fabric_(fabric::Fabric::create(fabric::default_cluster(plan.profile, plan.ranks))),
         wiring_(fabric_) {
+    if (getenv("RAILYARD_TEST_TRACE")) fabric_.record_trace(true);
     File domain_name(tmpfile(), fclose);
     if (!domain_name) throw std::runtime_error("tmpfile");
     auto start = [&](int node) {

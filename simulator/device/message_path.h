@@ -1,0 +1,126 @@
+// What every message passes at both ends, a few lines each, compiled into whoever has it pass.
+#pragma once
+
+#include "device/context.h"
+#include "device/queue_pair.h"
+#include "device/shared_receive_queue.h"
+
+namespace railyard::sim {
+
+inline void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
+  count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+inline QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes, uint32_t units) {
+  Send& send = send_at(posted_++);
+  send = {};
+  send.id = request.wr_id;
+  send.bytes = static_cast<uint32_t>(bytes);
+  send.units = units;
+  send.opcode = request.opcode;
+  send.failure = IBV_WC_SUCCESS;
+  send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
+  used_units_ += send.units;
+  awaited_ += send.signaled;
+  record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
+                          std::memory_order_relaxed);
+  return send;
+}
+
+inline layout::Slot& QueuePair::free_slot() {
+  return *reinterpret_cast<layout::Slot*>(
+      segment().bytes_at(record_.ring + (on_wire_ & send_mask_) * record_.slot_bytes));
+}
+
+inline void QueuePair::describe(const ibv_send_wr& request, const Send& send, uint64_t arrival_ticks,
+                         layout::Slot& slot) const {
+  slot.arrival_ticks = arrival_ticks;
+  slot.bytes = send.bytes;
+  slot.opcode = static_cast<uint8_t>(request.opcode);
+  slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
+  slot.immediate = request.imm_data;
+}
+
+inline void QueuePair::publish(Send& send, layout::Slot& slot) {
+  send.on_wire = true;
+  send.wire = on_wire_++;
+  record_.on_wire.store(on_wire_, std::memory_order_relaxed);
+  slot.stamp.store(
+      layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire),
+      std::memory_order_release);
+}
+
+inline bool QueuePair::many_outstanding() const {
+  uint64_t many = (send_mask_ + 1) / 4;
+  return send_at(completed_).carriage == layout::Carriage::gather ||
+         posted_ - completed_ >= many || completed_ - reclaimed_ >= many || staging_.scarce();
+}
+
+// Whether somebody waits for what became of the requests, or their places are needed. Where neither
+// is so, as where no request asks for a completion, they are left alone: each look at the peer's word
+// on them takes the line from its core.
+inline bool QueuePair::sends_matter() const {
+  return awaited_ != 0 || failing_ || datagrams() || many_outstanding();
+}
+
+// Most peers poll, and nobody has to be woken.
+inline void QueuePair::wake_peer_for(const Send& send) const {
+  uint32_t attention = peer_record().attention.load(std::memory_order_relaxed) |
+                       record_.attention.load(std::memory_order_relaxed);
+  if ((attention & layout::kHasChannel) || send.opcode != IBV_WR_SEND || extended_reliable())
+    wake_peer_now(send);
+}
+
+inline ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }
+inline const ReceiveQueue& QueuePair::receives() const {
+  return shared_ ? shared_->receives : own_receives_;
+}
+
+inline CompletionQueue* QueuePair::completions_of_receives() const {
+  return extended_reliable() ? shared_->completions : receive_queue();
+}
+
+// Gives the oldest receive back to the program: its completion, to be filled and published.
+[[gnu::always_inline]] inline ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message) {
+  ReceiveQueue& queue = receives();
+  ibv_wc& wc = completions_of_receives()->add();
+  wc.wr_id = queue.front().id;
+  wc.status = status;
+  wc.byte_len = bytes;
+  wc.qp_num = number_;
+  queue.pop();
+  if (shared_) shared_->watch_limit();
+  add(record_.receives_filled);
+  add(record_.bytes_in, bytes);
+  if (status != IBV_WC_SUCCESS) {
+    record_.errors.store(record_.errors.load() + 1);
+    record_.last_error.store(status);
+  }
+  if (attachment().tracing()) {
+    attachment().trace({layout::TraceKind::receive_done, number_, message,
+                        record_.receives_filled.load() - 1, bytes, static_cast<uint32_t>(status)});
+  }
+  return wc;
+}
+
+// False: the sender was found dead meanwhile and its memory given back, so what was read of the
+// message may not be what was sent.
+[[gnu::always_inline]] inline bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
+                                 ibv_wc_opcode opcode) {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
+  ibv_wc& wc = take_receive(status, slot.bytes, stamp());
+  wc.opcode = opcode;
+  wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
+  if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+    wc.wc_flags = IBV_WC_WITH_IMM;
+    wc.imm_data = slot.immediate;
+  } else if (slot.opcode == IBV_WR_SEND_WITH_INV && status == IBV_WC_SUCCESS) {
+    wc.wc_flags = IBV_WC_WITH_INV;
+    wc.invalidated_rkey = slot.immediate;
+  }
+  completions_of_receives()->publish(wc, slot.flags & layout::kSolicited);
+  return true;
+}
+
+}  // namespace railyard::sim

@@ -1,0 +1,92 @@
+// Short messages go a shorter way where nothing unusual can happen to them, as hardly ever anything
+// does: a SEND of one piece that its slot has room for, on a fabric where nothing is armed, traced or
+// shaped. Each function here asks first whether that is so, all at once, and then does what the long
+// way in sender.cpp and receiver.cpp would do; where it is not, it has done nothing. Whoever wants to
+// see every message go the long way arms a trace.
+#include <algorithm>
+
+#include "device/context.h"
+#include "device/message_path.h"
+#include "device/payload.h"
+#include "device/queue_pair.h"
+#include "platform/ticks.h"
+
+namespace railyard::sim {
+
+namespace {
+
+bool sends(uint32_t opcode) { return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM; }
+
+}  // namespace
+
+// How long a message may be that travels in its slot and takes one unit of every queue.
+void QueuePair::measure_short() {
+  bool connected = !datagrams() && !extended_reliable();
+  short_bytes_ = !connected ? 0 : record_.slot_bytes - payload_offset(IBV_WR_SEND);
+  for (uint64_t most : {uint64_t{profile().depth_unit_bytes}, uint64_t{profile().frame_bytes},
+                        profile().max_message_bytes}) {
+    if (most != 0) short_bytes_ = std::min(short_bytes_, most);
+  }
+}
+
+bool QueuePair::on_plain_way() const {
+  const layout::SegmentHeader& header = segment().header();
+  return header.gate.load(std::memory_order_relaxed) == 0 &&
+         header.topology_epoch.load(std::memory_order_acquire) == topology_epoch_ && reachable_;
+}
+
+bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
+  platform::will_write(&free_slot());
+  if (!sends(request.opcode) || request.num_sge != 1) return false;
+  const ibv_sge& sge = *request.sg_list;
+  if (sge.length > short_bytes_ || qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way()) {
+    return false;
+  }
+  uint64_t life = peer_record().life.load(std::memory_order_acquire);
+  if (life == 0 || life != peer_life_ || life != listening_life_ || peer_dead_) return false;
+  const std::byte* from = reinterpret_cast<const std::byte*>(sge.addr);
+  if (request.send_flags & IBV_SEND_INLINE) {
+    if (sge.length > cap_.max_inline_data) return false;
+  } else {
+    const Region* region = owner_.regions.find(sge.lkey);
+    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length)) {
+      return false;
+    }
+    from = region->at(sge.addr);
+  }
+  if (!has_room(1)) return false;
+  Send& send = enqueue(request, sge.length, 1);
+  layout::Slot& slot = free_slot();
+  describe(request, send, ticks, slot);
+  slot.carriage = layout::Carriage::in_slot;
+  copy_few(reinterpret_cast<std::byte*>(&slot) + payload_offset(IBV_WR_SEND), from, sge.length);
+  publish(send, slot);
+  wake_peer_for(send);
+  return true;
+}
+
+bool QueuePair::settle_short(const layout::Slot& slot) {
+  if (!sends(slot.opcode) || slot.carriage != layout::Carriage::in_slot ||
+      (slot.flags & ~layout::kSolicited) != 0 || slot.bytes > short_bytes_ || slot.bytes == 0) {
+    return false;
+  }
+  if (shared_ || own_receives_.empty() || !on_plain_way()) return false;
+  uint64_t arrival = std::max(slot.arrival_ticks, last_settled_ticks_);
+  const Receive& receive = own_receives_.front();
+  if (receive.posted_ticks > arrival || receive.pieces != 1 || receive.spoiled ||
+      slot.bytes > receive.bytes) {
+    return false;
+  }
+  if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) return false;
+  const ibv_sge& sge = *own_receives_.front_pieces();
+  const Region* region = owner_.regions.find(sge.lkey);
+  if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
+      !region->covers(sge.addr, sge.length)) {
+    return false;
+  }
+  copy_few(region->at(sge.addr),
+           reinterpret_cast<const std::byte*>(&slot) + payload_offset(IBV_WR_SEND), slot.bytes);
+  return complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV);
+}
+
+}  // namespace railyard::sim
