@@ -1,3 +1,5 @@
+#include <bit>
+
 #include "collectives/mesh_doubling.h"
 #include "collectives/mesh_reduce.h"
 #include "collectives/mesh_star.h"
@@ -52,10 +54,10 @@ class Mesh : public Collectives {
       Star operation(engine_, rank_, size_, call);
       return engine_.run(operation);
     }
-    if (call.bytes <= kMeshDoubling && Doubling::fits(size_)) {
-      lend(engine_, call.output, call.bytes);
-      Doubling operation(engine_, rank_, size_, call);
-      return engine_.run(operation);
+    if (call.bytes <= kMeshDoubling && std::has_single_bit(static_cast<unsigned>(size_))) {
+      OperationTag tag = call.tag();
+      return BriefHeader::fits(tag) ? doubling<BriefRound>(call, tag)
+                                    : doubling<StreamRound>(call, tag);
     }
     lend(engine_, call.input, call.bytes);
     lend(engine_, call.output, call.bytes);
@@ -99,6 +101,12 @@ class Mesh : public Collectives {
   }
 
  private:
+  template <typename Round>
+  void doubling(const Call& call, const OperationTag& tag) {
+    Doubling<Round> operation(engine_, rank_, size_, call, tag);
+    engine_.run(operation);
+  }
+
   void one_phase(const Call& call) {
     OnePhase operation(engine_, rank_, size_, call);
     engine_.run(operation);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 
 #include "bootstrap/wire.h"
 #include "collectives/point_to_point.h"
@@ -118,7 +119,7 @@ ConnectedGroup::~ConnectedGroup() {
 
 template <typename Work>
 void ConnectedGroup::guarded(const char* operation, Work work) {
-  std::lock_guard lock(mutex_);
+  std::lock_guard turn(turns_);
   if (failure_) {
     ErrorFields fields;
     fields.operation = operation;

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include "bootstrap/side_channel.h"
 #include "collectives/collectives.h"
+#include "group/turns.h"
 #include "railyard/group.h"
 
 namespace railyard {
@@ -62,7 +62,7 @@ class ConnectedGroup : public Group {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Collectives> collectives_;
 
-  std::mutex mutex_;
+  Turns turns_;
   std::optional<std::string> failure_;  // why the group is unusable
 };
 

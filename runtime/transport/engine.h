@@ -36,7 +36,10 @@ class Engine {
 
   // A buffer of the caller's that large messages may be sent from and received into until the end
   // of the next run().
-  virtual void lend(std::byte*, size_t) {}
+  void lend(std::byte* data, size_t bytes) {
+    lent_ = true;
+    lend_to_devices(data, bytes);
+  }
 
   // Moves messages and calls `operation.step()`, which does what has become possible and returns
   // whether all is done. Throws the first of: an error of a rail, news of another rank's failure,
@@ -81,6 +84,7 @@ class Engine {
   // and then.
   virtual bool poll(const Rail* only) = 0;
   bool poll() { return poll(nullptr); }
+  virtual void lend_to_devices(std::byte*, size_t) {}
   // No buffer is lent any more.
   virtual void take_back() {}
 
@@ -112,7 +116,8 @@ class Engine {
   struct Finish {
     Engine& engine;
     ~Finish() {
-      engine.take_back();
+      if (engine.lent_) engine.take_back();
+      engine.lent_ = false;
       engine.arena_.reset();
     }
   };
@@ -133,6 +138,7 @@ class Engine {
   void yield_or_nap();
 
   Arena arena_;
+  bool lent_ = false;  // a buffer, for the operation that runs or is about to
   bool crowded_ = false;
   uint32_t rounds_to_yield_ = 0;  // of looks that find nothing; 0: never
   bool may_nap_ = false;

@@ -44,21 +44,24 @@ std::string to_string(const OperationTag& tag) {
   return text;
 }
 
-size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload) {
-  size_t bytes = header.payload_bytes, at = kHeaderBytes;
-  if (BriefHeader::fits(header)) {
-    auto& brief = *new (slot) BriefHeader;
-    brief.stream = header.stream;
-    brief.credits = header.credits;
-    brief.payload_bytes = static_cast<uint16_t>(bytes);
-    brief.operation = header.tag.kind;
-    brief.dtype = header.tag.dtype;
-    at = sizeof brief;
-  } else {
-    new (slot) MessageHeader(header);
+size_t write_brief(std::byte* slot, const BriefHeader& header, const std::byte* payload) {
+  size_t bytes = header.payload_bytes;
+  new (slot) BriefHeader(header);
+  // One element, mostly: calling memcpy takes longer than to copy it.
+  if (bytes == sizeof(uint32_t)) {
+    std::memcpy(slot + sizeof header, payload, sizeof(uint32_t));
+  } else if (bytes > 0) {
+    std::memcpy(slot + sizeof header, payload, bytes);
   }
-  if (bytes > 0) std::memcpy(slot + at, payload, bytes);
-  return at + bytes;
+  return sizeof header + bytes;
+}
+
+size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload) {
+  if (BriefHeader::fits(header))
+    return write_brief(slot, BriefHeader::of(header.stream, header.tag, header.credits), payload);
+  new (slot) MessageHeader(header);
+  if (header.payload_bytes > 0) std::memcpy(slot + kHeaderBytes, payload, header.payload_bytes);
+  return kHeaderBytes + header.payload_bytes;
 }
 
 const MessageHeader& read_message(std::byte* slot) {

@@ -78,7 +78,7 @@ static_assert(kSmallPayload % 8 == 0, "messages hold whole elements");
 // The header of a data message that is all of its stream and of its operation's bytes, and short:
 // it is sent like this, a tiny one in half a cache line, and unpacked where it arrives.
 struct BriefHeader {
-  static constexpr size_t kMostPayload = 256;
+  static constexpr size_t kMostPayload = kSmallPayload;
 
   MessageKind kind = MessageKind::brief;
   uint32_t stream = 0;
@@ -87,15 +87,29 @@ struct BriefHeader {
   OperationKind operation = OperationKind::none;
   uint8_t dtype = OperationTag::kNoDtype;
 
+  // Of an operation that sends all its bytes in one such message.
+  static bool fits(const OperationTag& tag) { return tag.bytes <= kMostPayload && tag.root < 0; }
   static bool fits(const MessageHeader& header) {
-    return header.kind == MessageKind::data && header.payload_bytes <= kMostPayload &&
-           header.payload_bytes == header.tag.bytes && header.message == 0 && header.tag.root < 0;
+    return header.kind == MessageKind::data && header.payload_bytes == header.tag.bytes &&
+           header.message == 0 && fits(header.tag);
+  }
+  static BriefHeader of(uint32_t stream, const OperationTag& tag, uint32_t credits) {
+    return {.stream = stream,
+            .credits = credits,
+            .payload_bytes = static_cast<uint16_t>(tag.bytes),
+            .operation = tag.kind,
+            .dtype = tag.dtype};
+  }
+  bool is(uint32_t of_stream, const OperationTag& tag) const {
+    return kind == MessageKind::brief && stream == of_stream && payload_bytes == tag.bytes &&
+           operation == tag.kind && dtype == tag.dtype && tag.root < 0;
   }
 };
 static_assert(sizeof(BriefHeader) == 16);
 
 // Puts a message into a slot of kSmallBytes as it is sent; returns its length.
 size_t write_message(std::byte* slot, const MessageHeader& header, const std::byte* payload);
+size_t write_brief(std::byte* slot, const BriefHeader& header, const std::byte* payload);
 // Unpacks a message that has come in a slot: a header and the payload behind it.
 const MessageHeader& read_message(std::byte* slot);
 
@@ -105,12 +119,23 @@ struct Cut {
 
   // The next message when `remaining` bytes of the segment are left.
   size_t next(size_t remaining) const {
-    return std::min(remaining, is_large(remaining) ? large_payload : kSmallPayload);
+    return is_large(remaining) ? std::min(remaining, large_payload) : next_small(remaining);
   }
   bool is_large(size_t remaining) const { return large_payload > 0 && remaining > kSmallRun; }
 
   // An empty segment is one empty message.
   uint32_t count(size_t bytes) const;
+
+ private:
+  // Small messages of one segment are about as long as each other: so the peer works on one while the
+  // next is written.
+  static size_t next_small(size_t remaining) {
+    size_t messages = (remaining + kSmallPayload - 1) / kSmallPayload;
+    if (messages <= 1) return remaining;
+    return (remaining / messages + kLine - 1) / kLine * kLine;
+  }
+  static constexpr size_t kLine = 64;
+  static_assert(kSmallPayload % kLine == 0);
 };
 
 }  // namespace railyard

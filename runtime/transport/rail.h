@@ -45,6 +45,10 @@ class Rail {
   // Takes the message, or returns false when there is no room for it now. The payload has been
   // copied then, unless oldest_in_place() says otherwise.
   virtual bool send(const MessageHeader& header, const std::byte* payload, bool large) = 0;
+  // The same for a stream that is one short message (BriefHeader::fits(tag)), and quicker.
+  virtual bool send_brief(uint32_t stream, const OperationTag& tag, const std::byte* payload) {
+    return send(header_of(stream, tag), payload, false);
+  }
   // The number of the first large message whose payload is still being read where it lies; kNone if
   // there is no such message.
   uint32_t oldest_in_place() const { return oldest_in_place_; }
@@ -72,6 +76,16 @@ class Rail {
   // The next message, if it is here. It stays where it is until pop(), or until the engine polls.
   virtual Arrival front(bool large) const = 0;
   virtual void pop(bool large) = 0;
+  // The payload of the next small message where it is all of this stream and of this operation; null:
+  // nothing has come, or something else, as front() says.
+  virtual const std::byte* brief(uint32_t stream, const OperationTag& tag) const {
+    Arrival arrival = front(false);
+    MessageHeader expected = header_of(stream, tag);
+    bool is = arrival && arrival.header && arrival.header->kind == expected.kind &&
+              arrival.header->payload_bytes == expected.payload_bytes &&
+              arrival.header->stream == stream && arrival.header->tag == tag;
+    return is ? arrival.payload : nullptr;
+  }
 
   // Whether the device says that its end of the cable is dead: what is waited for will not come. A
   // system call, perhaps.
@@ -82,6 +96,15 @@ class Rail {
   virtual void flush_sends() = 0;
 
  protected:
+  static MessageHeader header_of(uint32_t stream, const OperationTag& tag) {
+    MessageHeader header;
+    header.kind = MessageKind::data;
+    header.payload_bytes = static_cast<uint32_t>(tag.bytes);
+    header.stream = stream;
+    header.tag = tag;
+    return header;
+  }
+
   Place place_;
   Cut cut_;
   std::optional<MessageHeader> peer_expects_, peer_announces_;

@@ -16,7 +16,15 @@ struct SlotPlan {
   uint32_t large_slots = 0;
   size_t large_bytes = 0;  // 0: no large messages
 
-  size_t bytes() const { return 2 * (small_slots * kSmallBytes + large_slots * large_bytes); }
+  // Not a page from one small slot to the next: their first lines, which are all of a short message,
+  // would share a few places in the processor's cache.
+  static constexpr size_t kSmallStride = kSmallBytes + 64;
+
+  // Of the small messages that a rail receives, or sends; whole pages.
+  size_t small_bytes() const {
+    return (small_slots * kSmallStride + kFrameBytes - 1) / kFrameBytes * kFrameBytes;
+  }
+  size_t bytes() const { return 2 * (small_bytes() + large_slots * large_bytes); }
   // Fits a process's rails into a few MiB, whatever their number.
   static SlotPlan for_rails(int rails, size_t peers, size_t max_message_bytes);
 };

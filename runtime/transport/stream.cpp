@@ -25,6 +25,40 @@ const Rail& expected_rail(const Link& link, const Cursor& cursor, Carrier carrie
               fields);
 }
 
+// What the peer has said to wait for, or to be about to send, is of another operation.
+void check_expectations(const Link& link, uint32_t stream, const OperationTag& tag) {
+  for (const Rail* rail : link.rails) {
+    const auto& expected = rail->peer_expects();
+    if (expected && expected->stream == stream && expected->tag != tag) [[unlikely]] {
+      fail_mismatch(*rail, tag, expected->tag, "");
+    }
+  }
+}
+
+void check_tag(const Rail& rail, const MessageHeader& other, uint32_t stream,
+               const OperationTag& tag) {
+  if (other.stream == stream && other.tag != tag) fail_mismatch(rail, tag, other.tag, "");
+}
+
+void check_announcement(const Link& link, const Rail& rail, uint32_t stream,
+                        const OperationTag& tag) {
+  if (const auto& other = link.rails.front()->peer_announces()) check_tag(rail, *other, stream, tag);
+}
+
+void check(const Rail& rail, const MessageHeader& header, uint32_t stream, uint32_t message,
+           size_t bytes, const OperationTag& tag) {
+  check_tag(rail, header, stream, tag);
+  if (header.kind == MessageKind::data && header.stream == stream && header.message == message &&
+      header.payload_bytes == bytes) {
+    return;
+  }
+  fail_mismatch(rail, tag, header.tag,
+                fmt::format(": message {} of stream {} with {} bytes came where message {} of "
+                            "stream {} with {} bytes was expected",
+                            header.message, header.stream, header.payload_bytes, message, stream,
+                            bytes));
+}
+
 }  // namespace
 
 OutStream::OutStream(Link& link, const OperationTag& tag, const Segments& segments,
@@ -36,15 +70,6 @@ OutStream::OutStream(Link& link, const OperationTag& tag, const Segments& segmen
       allowed_(allowed_messages),
       announced_(cursor_.done() || !cursor_.large()) {}
 
-void OutStream::check_peer() const {
-  for (const Rail* rail : link_->rails) {
-    const auto& expected = rail->peer_expects();
-    if (expected && expected->stream == stream_ && expected->tag != tag_) [[unlikely]] {
-      fail_mismatch(*rail, tag_, expected->tag, "");
-    }
-  }
-}
-
 MessageHeader OutStream::header() const {
   MessageHeader header;
   header.kind = MessageKind::data;
@@ -54,7 +79,7 @@ MessageHeader OutStream::header() const {
 }
 
 void OutStream::pump() {
-  check_peer();
+  check_expectations(*link_, stream_, tag_);
   if (cursor_.done()) return;
   if (!announced_ && !(announced_ = link_->rails.front()->announce(header()))) return;
   while (!cursor_.done() && cursor_.message() < allowed_) {
@@ -106,31 +131,14 @@ void InStream::grant() {
   granted_ = ahead_.done() && all_told;
 }
 
-void InStream::check(const MessageHeader& header) const {
-  if (header.stream == stream_ && header.tag != tag_) fail_mismatch(rail(), tag_, header.tag, "");
-  if (header.kind == MessageKind::data && header.stream == stream_ &&
-      header.message == cursor_.message() && header.payload_bytes == cursor_.bytes()) {
-    return;
-  }
-  fail_mismatch(
-      rail(), tag_, header.tag,
-      fmt::format(": message {} of stream {} with {} bytes came where message {} of stream "
-                  "{} with {} bytes was expected",
-                  header.message, header.stream, header.payload_bytes, cursor_.message(), stream_,
-                  cursor_.bytes()));
-}
-
 // A peer that does something else may send large messages where a small one is waited for, and the
 // other way round. (Small ones of this stream may be here too, ahead of the large ones before
 // them.)
-void InStream::check_announcement() const {
-  auto check_tag = [&](const MessageHeader& other) {
-    if (other.stream == stream_ && other.tag != tag_) fail_mismatch(rail(), tag_, other.tag, "");
-  };
-  if (const auto& other = link_->rails.front()->peer_announces()) check_tag(*other);
+void InStream::look_for_another_operation(const Rail& rail) const {
+  check_announcement(*link_, rail, stream_, tag_);
   if (!cursor_.large()) return;
   Arrival other = link_->in_turn(cursor_.message())->front(false);
-  if (other && other.header) check_tag(*other.header);
+  if (other && other.header) check_tag(rail, *other.header, stream_, tag_);
 }
 
 const Rail& InStream::rail() const {
@@ -143,11 +151,20 @@ const std::byte* InStream::front() {
   Arrival arrival = rail ? rail->front(cursor_.large()) : Arrival{};
   if (!arrival) {
     if (rail && cursor_.large()) link_->striping.note_wait(link_->rails, *rail, cursor_.message());
-    check_announcement();
+    look_for_another_operation(rail ? *rail : *link_->in_turn(cursor_.message()));
     return nullptr;
   }
-  if (arrival.header) check(*arrival.header);
+  if (arrival.header) {
+    check(*rail, *arrival.header, stream_, cursor_.message(), cursor_.bytes(), tag_);
+  }
   return arrival.payload;
+}
+
+void ShortExchange::look_closer() const {
+  Arrival other = rail_->front(false);
+  if (other && other.header) check(*rail_, *other.header, in_, 0, tag_.bytes, tag_);
+  check_announcement(*link_, *rail_, in_, tag_);
+  check_expectations(*link_, out_, tag_);
 }
 
 void InStream::pop() {

@@ -81,7 +81,6 @@ class OutStream {
 
  private:
   MessageHeader header() const;
-  void check_peer() const;
 
   Link* link_;
   OperationTag tag_;
@@ -116,8 +115,7 @@ class InStream {
 
  private:
   void grant();
-  void check(const MessageHeader& header) const;
-  void check_announcement() const;
+  void look_for_another_operation(const Rail& rail) const;
 
   Link* link_;
   OperationTag tag_;
@@ -125,6 +123,43 @@ class InStream {
   Cursor cursor_;
   Cursor ahead_;  // the next message that has no receive yet
   bool granted_;  // all has receives, and the peer knows
+};
+
+// A stream of one short message to a peer and one from it (BriefHeader::fits(tag)): what most of all
+// an operation of a few bytes does, without the accounts of the two classes above.
+class ShortExchange {
+ public:
+  ShortExchange(Link& link, const OperationTag& tag)
+      : link_(&link),
+        rail_(link.rails.front()),
+        tag_(tag),
+        out_(link.outgoing_streams++),
+        in_(link.incoming_streams++) {}
+
+  // Whether the message has gone, with a copy of `data`.
+  bool send(const std::byte* data) {
+    return sent_ || (sent_ = rail_->send_brief(out_, tag_, data));
+  }
+  // The peer's message, null when it is not there yet. Throws Error when the peer sends or expects
+  // something else.
+  const std::byte* front() {
+    const std::byte* payload = rail_->brief(in_, tag_);
+    if (!payload) [[unlikely]]
+      look_closer();
+    return payload;
+  }
+  void pop() { rail_->pop(false); }
+  size_t bytes() const { return tag_.bytes; }
+  const Rail& rail() const { return *rail_; }
+
+ private:
+  void look_closer() const;
+
+  Link* link_;
+  Rail* rail_;
+  OperationTag tag_;
+  uint32_t out_, in_;
+  bool sent_ = false;
 };
 
 }  // namespace railyard

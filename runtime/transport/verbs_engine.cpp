@@ -180,7 +180,7 @@ void VerbsEngine::read_rest() noexcept {
   }
 }
 
-void VerbsEngine::lend(std::byte* data, size_t bytes) {
+void VerbsEngine::lend_to_devices(std::byte* data, size_t bytes) {
   for (Port& port : ports_) {
     if (port.device->is_thunderbolt() && (!several_rails_ || bytes < kLendToThunderbolt)) continue;
     port.lent->lend(data, bytes);

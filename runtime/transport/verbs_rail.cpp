@@ -19,8 +19,8 @@ VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQ
       large_slots_(plan.large_slots),
       large_bytes_(plan.large_bytes),
       small_receives_at_(memory),
-      small_sends_at_(small_receives_at_ + small_slots_ * kSmallBytes),
-      large_receives_at_(small_sends_at_ + small_slots_ * kSmallBytes),
+      small_sends_at_(small_receives_at_ + plan.small_bytes()),
+      large_receives_at_(small_sends_at_ + plan.small_bytes()),
       large_sends_at_(large_receives_at_ + large_slots_ * large_bytes_),
       large_sends_(std::max(large_slots_, 1u)),
       small_free_(small_slots_),
@@ -96,15 +96,24 @@ void VerbsRail::post_small_receives() {
 
 bool VerbsRail::send(const MessageHeader& header, const std::byte* payload, bool large) {
   if (large) return send_large(header, payload);
-  if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
+  if (!may_send_small()) return false;
   send_small(header, payload);
   // The message is on its way, and nothing to do before there is an answer.
   if (small_free_.size() >= small_slots_ / 4) give_back_small();
   return true;
 }
 
+bool VerbsRail::send_brief(uint32_t stream, const OperationTag& tag, const std::byte* payload) {
+  if (!may_send_small()) return false;
+  std::byte* slot = next_small(sizeof(BriefHeader) + tag.bytes);
+  BriefHeader header = BriefHeader::of(stream, tag, small_released_);
+  post_small(slot, write_brief(slot, header, payload), false);
+  if (small_free_.size() >= small_slots_ / 4) give_back_small();
+  return true;
+}
+
 bool VerbsRail::announce(const MessageHeader& header) {
-  if (credits_ <= kControlCredits || small_sends_ == small_slots_) return false;
+  if (!may_send_small()) return false;
   MessageHeader announcement = header;
   announcement.kind = MessageKind::announcement;
   send_small(announcement, nullptr);
@@ -117,17 +126,23 @@ bool VerbsRail::send_control(const MessageHeader& header, bool signaled) {
   return true;
 }
 
-// The credit for a message comes back when it has been read, but the queue pair forgets it only
-// when a completion says so: one in so many is enough.
 void VerbsRail::send_small(const MessageHeader& header, const std::byte* payload, bool signaled) {
-  // What goes inline is the program's again at once: it is written where the last one was, in lines
-  // that are at hand.
-  size_t most = std::min<size_t>(small_->granted().inline_bytes, inline_message_.size());
-  bool goes_inline = kHeaderBytes + header.payload_bytes <= most;
-  std::byte* slot = goes_inline ? inline_message_.data() : small_send_slot(small_sent_);
+  std::byte* slot = next_small(kHeaderBytes + header.payload_bytes);
   MessageHeader sent = header;
   sent.credits = small_released_;
-  size_t bytes = write_message(slot, sent, payload);
+  post_small(slot, write_message(slot, sent, payload), signaled);
+}
+
+// What goes inline is the program's again at once: it is written where the last one was, in lines
+// that are at hand.
+std::byte* VerbsRail::next_small(size_t bytes) {
+  size_t most = std::min<size_t>(small_->granted().inline_bytes, inline_message_.size());
+  return bytes <= most ? inline_message_.data() : small_send_slot(small_sent_);
+}
+
+// The credit for a message comes back when it has been read, but the queue pair forgets it only
+// when a completion says so: one in so many is enough.
+void VerbsRail::post_small(const std::byte* slot, size_t bytes, bool signaled) {
   credits_told_ = small_released_;
   ++small_unsignaled_;
   signaled = signaled || small_unsignaled_ >= small_slots_ / 2;
@@ -227,7 +242,15 @@ Arrival VerbsRail::front(bool large) const {
   }
   if (small_arrived_.empty()) return {};
   std::byte* slot = small_receive_slot(small_arrived_.front());
-  return {reinterpret_cast<const MessageHeader*>(slot), slot + kHeaderBytes};
+  return {&read_message(slot), slot + kHeaderBytes};
+}
+
+const std::byte* VerbsRail::brief(uint32_t stream, const OperationTag& tag) const {
+  if (small_arrived_.empty()) return nullptr;
+  const std::byte* slot = small_receive_slot(small_arrived_.front());
+  const auto& header = *reinterpret_cast<const BriefHeader*>(slot);
+  if (header.is(stream, tag)) [[likely]] return slot + sizeof header;
+  return Rail::brief(stream, tag);  // somebody may have unpacked it
 }
 
 void VerbsRail::pop(bool large) {
@@ -273,8 +296,14 @@ void VerbsRail::complete(uint64_t request) {
 
 void VerbsRail::complete_small_receive() {
   uint32_t slot = small_posted_.pop();
-  const MessageHeader& header = read_message(small_receive_slot(slot));
-  read_header(header);
+  std::byte* place = small_receive_slot(slot);
+  if (const auto& brief = *reinterpret_cast<const BriefHeader*>(place);
+      brief.kind == MessageKind::brief) {
+    read_credits(brief.credits);
+    return small_arrived_.push(slot);
+  }
+  const auto& header = *reinterpret_cast<const MessageHeader*>(place);
+  read_credits(header.credits);
   if (header.kind == MessageKind::data) return small_arrived_.push(slot);
   if (header.kind == MessageKind::announcement) {
     peer_announces_ = header;
@@ -285,11 +314,11 @@ void VerbsRail::complete_small_receive() {
   release_small(slot);
 }
 
-void VerbsRail::read_header(const MessageHeader& header) {
-  uint32_t more = header.credits - credits_seen_;
+void VerbsRail::read_credits(uint32_t credits) {
+  uint32_t more = credits - credits_seen_;
   if (more == 0) return;
   credits_ += more;
-  credits_seen_ = header.credits;
+  credits_seen_ = credits;
   tell_credits();  // there may have been no credit for it
 }
 

@@ -45,6 +45,7 @@ class VerbsRail final : public Rail {
 
   // False when there is no credit, grant or slot now.
   bool send(const MessageHeader& header, const std::byte* payload, bool large) override;
+  bool send_brief(uint32_t stream, const OperationTag& tag, const std::byte* payload) override;
   bool announce(const MessageHeader& header) override;
 
   bool can_grant() const override { return large_posted_ - large_read_ < large_slots_; }
@@ -59,6 +60,7 @@ class VerbsRail final : public Rail {
   }
   Arrival front(bool large) const override;
   void pop(bool large) override;
+  const std::byte* brief(uint32_t stream, const OperationTag& tag) const override;
   bool tell_grants(const MessageHeader& expected) override;
 
   // What a request's id says: whose it is, what kind, and how many sends its completion vouches
@@ -97,9 +99,11 @@ class VerbsRail final : public Rail {
            static_cast<uint64_t>(slot);
   }
   std::byte* small_send_slot(uint32_t i) const {
-    return small_sends_at_ + (i % small_slots_) * kSmallBytes;
+    return small_sends_at_ + (i % small_slots_) * SlotPlan::kSmallStride;
   }
-  std::byte* small_receive_slot(uint32_t i) const { return small_receives_at_ + i * kSmallBytes; }
+  std::byte* small_receive_slot(uint32_t i) const {
+    return small_receives_at_ + i * SlotPlan::kSmallStride;
+  }
   std::byte* large_send_slot(uint32_t i) const {
     return large_sends_at_ + (i % large_slots_) * large_bytes_;
   }
@@ -113,12 +117,18 @@ class VerbsRail final : public Rail {
   void tell_credits();
   uint32_t untold_credits() const { return small_released_ - credits_told_; }
   bool send_control(const MessageHeader& header, bool signaled = false);
+  bool may_send_small() const {
+    return credits_ > kControlCredits && small_sends_ != small_slots_;
+  }
   void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
+  // Where to write the next small message, of so many bytes; and there it goes.
+  std::byte* next_small(size_t bytes);
+  void post_small(const std::byte* slot, size_t bytes, bool signaled);
   bool send_large(const MessageHeader& header, const std::byte* payload);
   void complete_small_receive();
   void take_grants(const MessageHeader& news);
   void find_oldest_in_place();
-  void read_header(const MessageHeader& header);
+  void read_credits(uint32_t credits);
 
   std::shared_ptr<Device> device_;
   Transport transport_;

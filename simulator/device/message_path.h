@@ -1,7 +1,10 @@
 // What every message passes at both ends, a few lines each, compiled into whoever has it pass.
 #pragma once
 
+#include <cstring>
+
 #include "device/context.h"
+#include "device/payload.h"
 #include "device/queue_pair.h"
 #include "device/shared_receive_queue.h"
 
@@ -48,6 +51,15 @@ inline void QueuePair::publish(Send& send, layout::Slot& slot) {
   slot.stamp.store(
       layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire),
       std::memory_order_release);
+}
+
+// Where in the segment the payload of a message lies that is not left in place.
+inline const std::byte* QueuePair::payload_in(const layout::Slot& slot) const {
+  if (slot.carriage == layout::Carriage::in_slot)
+    return reinterpret_cast<const std::byte*>(&slot) + payload_offset(slot.opcode);
+  uint64_t offset;
+  memcpy(&offset, slot.body, sizeof offset);
+  return segment().bytes_at(offset);
 }
 
 inline bool QueuePair::many_outstanding() const {

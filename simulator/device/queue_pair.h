@@ -266,6 +266,7 @@ class QueuePair : public ibv_qp_ex {
   bool drops(uint64_t arrival) const;
   void drop(uint64_t arrival, uint64_t message);
   Verdict forbid();
+  const std::byte* payload_in(const layout::Slot& slot) const;
   int fetch(const layout::Slot& slot, const Pieces& here);
   // Where a receive's pieces are; what is wrong with them if anything is.
   ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
@@ -347,6 +348,7 @@ class QueuePair : public ibv_qp_ex {
   uint64_t posted_ = 0, completed_ = 0, reclaimed_ = 0, released_ = 0;
   uint64_t on_wire_ = 0, settled_ = 0;
   uint64_t short_bytes_ = 0;  // most of a message that may go the shorter way
+  uint64_t slot_room_ = 0;    // for one in its slot
   uint32_t used_units_ = 0;  // of requests that are not released
   uint32_t awaited_ = 0;     // requests whose completion somebody will read
   Staging staging_;

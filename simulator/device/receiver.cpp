@@ -316,19 +316,7 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
 
 // Brings a message's payload to its place; 0 or an errno as of copy_from_peer().
 int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) {
-  switch (slot.carriage) {
-    case layout::Carriage::in_slot:
-      here.scatter_from(reinterpret_cast<const std::byte*>(&slot) + payload_offset(slot.opcode));
-      return 0;
-    case layout::Carriage::staged: {
-      uint64_t offset;
-      memcpy(&offset, slot.body, sizeof offset);
-      here.scatter_from(segment().bytes_at(offset));
-      return 0;
-    }
-    case layout::Carriage::gather:
-      break;
-  }
+  if (slot.carriage != layout::Carriage::gather) return here.scatter_from(payload_in(slot)), 0;
   return copy_from_peer(here, Pieces::listed(slot.body, slot.pieces));
 }
 

@@ -1,9 +1,10 @@
 // Short messages go a shorter way where nothing unusual can happen to them, as hardly ever anything
-// does: a SEND of one piece that its slot has room for, on a fabric where nothing is armed, traced or
-// shaped. Each function here asks first whether that is so, all at once, and then does what the long
+// does: a SEND of one piece that its slot or the staging ring has room for, on a fabric where nothing is armed, traced
+// or shaped. Each function here asks first whether that is so, all at once, and then does what the long
 // way in sender.cpp and receiver.cpp would do; where it is not, it has done nothing. Whoever wants to
 // see every message go the long way arms a trace.
 #include <algorithm>
+#include <cstring>
 
 #include "device/context.h"
 #include "device/message_path.h"
@@ -15,14 +16,20 @@ namespace railyard::sim {
 
 namespace {
 
+// So many bytes of a payload are asked for at once; the processor sees by itself that a longer one
+// goes on.
+constexpr uint64_t kReadAhead = 512;
+
 bool sends(uint32_t opcode) { return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM; }
 
 }  // namespace
 
-// How long a message may be that travels in its slot and takes one unit of every queue.
+// How long a message may be that travels in its slot, or in the staging ring, and takes one unit of
+// every queue.
 void QueuePair::measure_short() {
   bool connected = !datagrams() && !extended_reliable();
-  short_bytes_ = !connected ? 0 : record_.slot_bytes - payload_offset(IBV_WR_SEND);
+  slot_room_ = record_.slot_bytes - payload_offset(IBV_WR_SEND);
+  short_bytes_ = connected ? uint64_t{Staging::kLargest} : 0;
   for (uint64_t most : {uint64_t{profile().depth_unit_bytes}, uint64_t{profile().frame_bytes},
                         profile().max_message_bytes}) {
     if (most != 0) short_bytes_ = std::min(short_bytes_, most);
@@ -36,12 +43,13 @@ bool QueuePair::on_plain_way() const {
 }
 
 bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
-  platform::will_write(&free_slot());
   if (!sends(request.opcode) || request.num_sge != 1) return false;
   const ibv_sge& sge = *request.sg_list;
-  if (sge.length > short_bytes_ || qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way()) {
+  if (sge.length > short_bytes_ || qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way())
     return false;
-  }
+  layout::Slot& slot = free_slot();
+  bool fits = sge.length <= slot_room_;
+  platform::will_write(&slot, fits ? payload_offset(IBV_WR_SEND) + sge.length : sizeof slot);
   uint64_t life = peer_record().life.load(std::memory_order_acquire);
   if (life == 0 || life != peer_life_ || life != listening_life_ || peer_dead_) return false;
   const std::byte* from = reinterpret_cast<const std::byte*>(sge.addr);
@@ -49,27 +57,41 @@ bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
     if (sge.length > cap_.max_inline_data) return false;
   } else {
     const Region* region = owner_.regions.find(sge.lkey);
-    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length)) {
+    if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length))
       return false;
-    }
     from = region->at(sge.addr);
   }
   if (!has_room(1)) return false;
+  std::byte* place = reinterpret_cast<std::byte*>(&slot) + payload_offset(IBV_WR_SEND);
+  uint64_t staged_at = 0;
+  if (!fits) {
+    staged_at =
+        staging_.take(segment(), attachment().process(), owner_.queue_pairs.size(), sge.length);
+    if (staged_at == 0) return false;
+    place = segment().bytes_at(staged_at);
+  }
   Send& send = enqueue(request, sge.length, 1);
-  layout::Slot& slot = free_slot();
   describe(request, send, ticks, slot);
-  slot.carriage = layout::Carriage::in_slot;
-  copy_few(reinterpret_cast<std::byte*>(&slot) + payload_offset(IBV_WR_SEND), from, sge.length);
+  copy_few(place, from, sge.length);
+  if (!fits) {
+    send.staged_at = staged_at;
+    send.staging_mark = staging_.mark();
+    send.carriage = layout::Carriage::staged;
+    memcpy(slot.body, &staged_at, sizeof staged_at);
+  }
+  slot.carriage = send.carriage;
   publish(send, slot);
   wake_peer_for(send);
   return true;
 }
 
 bool QueuePair::settle_short(const layout::Slot& slot) {
-  if (!sends(slot.opcode) || slot.carriage != layout::Carriage::in_slot ||
+  if (!sends(slot.opcode) || slot.carriage == layout::Carriage::gather ||
       (slot.flags & ~layout::kSolicited) != 0 || slot.bytes > short_bytes_ || slot.bytes == 0) {
     return false;
   }
+  const std::byte* payload = payload_in(slot);
+  platform::will_read(payload, std::min<uint64_t>(slot.bytes, kReadAhead));
   if (shared_ || own_receives_.empty() || !on_plain_way()) return false;
   uint64_t arrival = std::max(slot.arrival_ticks, last_settled_ticks_);
   const Receive& receive = own_receives_.front();
@@ -84,8 +106,7 @@ bool QueuePair::settle_short(const layout::Slot& slot) {
       !region->covers(sge.addr, sge.length)) {
     return false;
   }
-  copy_few(region->at(sge.addr),
-           reinterpret_cast<const std::byte*>(&slot) + payload_offset(IBV_WR_SEND), slot.bytes);
+  copy_few(region->at(sge.addr), payload, slot.bytes);
   return complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV);
 }
 

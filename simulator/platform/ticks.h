@@ -1,6 +1,7 @@
 // The hardware's constant-rate counter: the cheapest time there is, the same on every core.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__x86_64__)
@@ -39,15 +40,27 @@ inline void relax() {
 #endif
 }
 
-// Asks for the line that this lies in, to write it soon: from another core that takes a while.
-inline void will_write(const void* place) {
+// Asks for the lines that these bytes lie in, to read them soon.
+inline void will_read(const void* place, size_t bytes) {
+  constexpr size_t kLine = 64;
+  for (size_t at = 0; at < bytes; at += kLine)
+    __builtin_prefetch(static_cast<const char*>(place) + at);
+}
+
+// Asks for the lines that these bytes lie in, the first of them on a line's edge, to write them soon:
+// from another core they take a while.
+inline void will_write(const void* place, size_t bytes) {
+  constexpr size_t kLine = 64;
+  for (size_t at = 0; at < bytes; at += kLine) {
+    const char* line = static_cast<const char*>(place) + at;
 #if defined(__x86_64__)
-  // What compilers make of __builtin_prefetch asks for a copy to read, unless they are told that the
-  // processor knows more; one that does not takes this for nothing.
-  asm volatile("prefetchw (%0)" : : "r"(place));
+    // What compilers make of __builtin_prefetch asks for a copy to read, unless they are told that
+    // the processor knows more; one that does not takes this for nothing.
+    asm volatile("prefetchw (%0)" : : "r"(line));
 #else
-  __builtin_prefetch(place, 1);
+    __builtin_prefetch(line, 1);
 #endif
+  }
 }
 
 }  // namespace railyard::platform
