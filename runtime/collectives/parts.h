@@ -36,10 +36,14 @@ inline void copy(std::byte* to, const std::byte* from, size_t bytes) {
   if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
 }
 
-// Lends the buffer to the engine's devices if that is worth while.
+// Lends a buffer to the engine's devices if that is worth while: one that is received into,
+inline void lend(Engine& engine, std::byte* data, size_t bytes) {
+  if (bytes >= kLend) engine.lend(data, bytes);
+}
+// or one that is sent from alone.
 inline void lend(Engine& engine, const std::byte* data, size_t bytes) {
-  // Devices only read what is sent from; registered memory is never const.
-  if (bytes >= kLend) engine.lend(const_cast<std::byte*>(data), bytes);
+  // Devices only read that; registered memory is never const.
+  if (engine.sends_in_place()) lend(engine, const_cast<std::byte*>(data), bytes);
 }
 
 // out = a and b combined as the call's operation says.

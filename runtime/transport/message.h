@@ -116,10 +116,11 @@ const MessageHeader& read_message(std::byte* slot);
 // How a segment is cut into messages. The same on all ranks of a group.
 struct Cut {
   size_t large_payload = 0;  // 0: there are no large messages
+  uint32_t rails = 1;        // between the two ranks
 
   // The next message when `remaining` bytes of the segment are left.
   size_t next(size_t remaining) const {
-    return is_large(remaining) ? std::min(remaining, large_payload) : next_small(remaining);
+    return is_large(remaining) ? next_large(remaining) : next_small(remaining);
   }
   bool is_large(size_t remaining) const { return large_payload > 0 && remaining > kSmallRun; }
 
@@ -127,6 +128,13 @@ struct Cut {
   uint32_t count(size_t bytes) const;
 
  private:
+  // Over several rails the last ones become shorter, so that the rails end together.
+  size_t next_large(size_t remaining) const {
+    if (rails <= 1) return std::min(remaining, large_payload);
+    size_t part = (remaining / (2 * rails) + kFrameBytes - 1) / kFrameBytes * kFrameBytes;
+    return std::min({remaining, large_payload, std::max(part, kLeastOfSeveral)});
+  }
+  static constexpr size_t kLeastOfSeveral = 64 << 10;
   // Small messages of one segment are about as long as each other: so the peer works on one while the
   // next is written.
   static size_t next_small(size_t remaining) {

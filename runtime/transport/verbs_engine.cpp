@@ -130,7 +130,7 @@ void VerbsEngine::connect() {
                 fmt::format("bootstrap: the ranks' addresses cannot be read: {}", error.what()),
                 fields_of("bootstrap", {}));
   }
-  Cut cut{addresses.large_bytes};
+  Cut cut{.large_payload = addresses.large_bytes};
   for (const auto& rail : rails_) {
     const auto& offered = addresses.to_me[static_cast<size_t>(rail->peer())];
     auto index = static_cast<size_t>(rail->index());
@@ -140,6 +140,7 @@ void VerbsEngine::connect() {
                               "device matrix and backend",
                               rail->peer(), index, config_.rank));
     }
+    cut.rails = static_cast<uint32_t>(links_[static_cast<size_t>(rail->peer())].rails.size());
     rail->connect(offered[index], cut);
   }
   side_channel_.exchange("", "to post receives", deadline);

@@ -38,6 +38,7 @@ class VerbsEngine final : public Engine {
   Addresses read_addresses(const std::vector<std::string>& all) const;
   bool poll(const Rail* only) override;
   int poll(Port& port, CompletionQueue& queue);
+  bool sends_in_place() const override { return !several_rails_; }
   void lend_to_devices(std::byte* data, size_t bytes) override;
   void take_back() override;
   void read_rest() noexcept override;
