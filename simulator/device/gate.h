@@ -23,13 +23,6 @@ inline bool gate_is_open(const Attachment& attachment) {
 }
 
 // 0, or the errno that the call has to fail with. May block for as long as a fault says.
-template <typename Question>
-int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pair,
-              const Question& arrived) {
-  if (gate_is_open(attachment)) [[likely]]
-    return 0;
-  return pass_gate_slowly(attachment, verb, queue_pair, arrived);
-}
 inline int pass_gate(const Attachment& attachment, Verb verb, uint32_t queue_pair = 0) {
   if (gate_is_open(attachment)) [[likely]]
     return 0;

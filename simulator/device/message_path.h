@@ -37,7 +37,7 @@ inline layout::Slot& QueuePair::free_slot() {
 
 inline void QueuePair::describe(const ibv_send_wr& request, const Send& send, uint64_t arrival_ticks,
                          layout::Slot& slot) const {
-  slot.arrival_ticks = arrival_ticks;
+  slot.arrival_ticks.store(arrival_ticks, std::memory_order_relaxed);
   slot.bytes = send.bytes;
   slot.opcode = static_cast<uint8_t>(request.opcode);
   slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;

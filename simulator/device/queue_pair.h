@@ -232,7 +232,7 @@ class QueuePair : public ibv_qp_ex {
   // short_message.cpp. Whether the message has gone this way.
   void measure_short();
   bool on_plain_way() const;
-  bool send_short(const ibv_send_wr& request, uint64_t ticks);
+  bool send_short(const ibv_send_wr& request, uint64_t& ticks);
   bool settle_short(const layout::Slot& slot);
 
   // datagram.cpp
@@ -243,6 +243,7 @@ class QueuePair : public ibv_qp_ex {
   bool progress_datagrams();
   void settle_datagram(layout::Datagram& slot);
 
+  [[gnu::noinline]] void trace_receive(uint64_t before_it, uint64_t bytes, uint64_t ticks) const;
   void adopt();
   bool settle_what_arrived();
   bool settle_arrivals();
@@ -254,6 +255,7 @@ class QueuePair : public ibv_qp_ex {
   }
   enum class Verdict { settled, waiting };
   Verdict settle(const layout::Slot& slot);
+  uint64_t arrival_at(const layout::Slot& slot) const;
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
   Verdict settle_write(const layout::Slot& slot, uint64_t arrival);
   Verdict settle_read(const layout::Slot& slot);

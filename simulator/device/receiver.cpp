@@ -15,6 +15,7 @@
 #include "device/shared_receive_queue.h"
 #include "fabric/topology.h"
 #include "platform/doorbell.h"
+#include "platform/ticks.h"
 
 namespace railyard::sim {
 
@@ -27,6 +28,8 @@ constexpr int kBatch = 256;
 // And their payload: who gets the first of many long ones at once can have the next sent while the
 // others are copied.
 constexpr uint64_t kBatchBytes = 64 * 1024;
+
+constexpr int kLooksForTime = 256;
 
 bool takes_receive(uint8_t opcode) {
   return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM ||
@@ -77,10 +80,8 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
       own_receives_.push(request->wr_id, now, bytes, units, request->sg_list, request->num_sge,
                          spoiled);
     }
-    if (attachment().tracing()) {
-      attachment().trace({layout::TraceKind::post_receive, number_, 0,
-                          record_.receives_posted.load() + count, bytes, 0, now});
-    }
+    if (attachment().tracing()) [[unlikely]]
+      trace_receive(count, bytes, now);
     ++count;
   }
   if (count == 0) return error;
@@ -93,6 +94,11 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
   if (qp_base.state == IBV_QPS_ERR) flush_receives();
   if (holding_) progress_receives();
   return error;
+}
+
+void QueuePair::trace_receive(uint64_t before_it, uint64_t bytes, uint64_t ticks) const {
+  attachment().trace({layout::TraceKind::post_receive, number_, 0,
+                      record_.receives_posted.load() + before_it, bytes, 0, ticks});
 }
 
 // Finds the ring of the peer that talks to this queue pair.
@@ -165,12 +171,13 @@ bool QueuePair::settle_arrivals() {
     bytes += slot.bytes;
     await(next_ + 1);
     ++settled;
-    last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks));
+    last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks.load(std::memory_order_relaxed)));
     refusing_ = holding_ = false;
     if (shared_receiver())
       record_.settled_ticks.store(last_settled_ticks_, std::memory_order_relaxed);
     record_.settled.store(next_, std::memory_order_release);
-    if (!receiving()) break;
+    // Whoever polls has what it asked for; the rest is for its next poll.
+    if (!receiving() || (!extended_reliable() && receive_queue()->satisfied())) break;
   }
   if (settled == 0) return false;
   add(record_.messages_in, static_cast<uint64_t>(settled));
@@ -189,8 +196,19 @@ bool QueuePair::arrival_without_receive() {
   return record_.dropped.load(std::memory_order_relaxed) != 0 || !nothing_arrived();
 }
 
+// When the sender put the message there, which it writes a moment later than its stamp. A sender that
+// loses its core in between, or its life, is not waited for.
+uint64_t QueuePair::arrival_at(const layout::Slot& slot) const {
+  for (int looks = 0; looks < kLooksForTime; ++looks) {
+    uint64_t ticks = slot.arrival_ticks.load(std::memory_order_relaxed);
+    if (ticks != 0) return ticks;
+    platform::relax();
+  }
+  return segment().now_ticks();
+}
+
 QueuePair::Verdict QueuePair::settle(const layout::Slot& slot) {
-  uint64_t arrived = slot.arrival_ticks;
+  uint64_t arrived = arrival_at(slot);
   if (links_matter(segment())) {
     arrived = arrival_of(segment(), arrived);
     underway_ = arrived > segment().now_ticks();

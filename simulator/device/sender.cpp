@@ -189,7 +189,7 @@ int QueuePair::check_all(const ibv_send_wr* requests) {
 }
 
 int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
-  uint64_t now = segment().now_ticks();
+  uint64_t now = 0;
   uint64_t count = 0;
   int error = 0;
   for (ibv_send_wr* request = requests; request && error == 0; request = request->next) {
@@ -197,6 +197,7 @@ int QueuePair::post_send(ibv_send_wr* requests, ibv_send_wr** bad) {
       ++count;
       continue;
     }
+    if (now == 0) now = segment().now_ticks();
     uint64_t bytes = 0;
     ibv_qp_state state = qp_base.state;
     error = state < IBV_QPS_RTS ? EINVAL : check(*request, &bytes);

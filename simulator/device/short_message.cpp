@@ -42,7 +42,9 @@ bool QueuePair::on_plain_way() const {
          header.topology_epoch.load(std::memory_order_acquire) == topology_epoch_ && reachable_;
 }
 
-bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
+// Reads the clock when the message is on its way: nothing else takes as long, and the peer hardly ever
+// asks for the time.
+bool QueuePair::send_short(const ibv_send_wr& request, uint64_t& ticks) {
   if (!sends(request.opcode) || request.num_sge != 1) return false;
   const ibv_sge& sge = *request.sg_list;
   if (sge.length > short_bytes_ || qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way())
@@ -71,7 +73,7 @@ bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
     place = segment().bytes_at(staged_at);
   }
   Send& send = enqueue(request, sge.length, 1);
-  describe(request, send, ticks, slot);
+  describe(request, send, 0, slot);
   copy_few(place, from, sge.length);
   if (!fits) {
     send.staged_at = staged_at;
@@ -81,6 +83,8 @@ bool QueuePair::send_short(const ibv_send_wr& request, uint64_t ticks) {
   }
   slot.carriage = send.carriage;
   publish(send, slot);
+  ticks = platform::ticks();
+  slot.arrival_ticks.store(ticks, std::memory_order_relaxed);
   wake_peer_for(send);
   return true;
 }
@@ -93,12 +97,10 @@ bool QueuePair::settle_short(const layout::Slot& slot) {
   const std::byte* payload = payload_in(slot);
   platform::will_read(payload, std::min<uint64_t>(slot.bytes, kReadAhead));
   if (shared_ || own_receives_.empty() || !on_plain_way()) return false;
-  uint64_t arrival = std::max(slot.arrival_ticks, last_settled_ticks_);
   const Receive& receive = own_receives_.front();
-  if (receive.posted_ticks > arrival || receive.pieces != 1 || receive.spoiled ||
-      slot.bytes > receive.bytes) {
+  if (receive.pieces != 1 || receive.spoiled || slot.bytes > receive.bytes) return false;
+  if (receive.posted_ticks > last_settled_ticks_ && receive.posted_ticks > arrival_at(slot))
     return false;
-  }
   if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) return false;
   const ibv_sge& sge = *own_receives_.front_pieces();
   const Region* region = owner_.regions.find(sge.lkey);

@@ -96,10 +96,11 @@ bool needs_receive(uint8_t opcode) {
 // its receiver has not looked yet, or a retry timer runs.
 bool in_flight(const Segment& segment, const QueuePair& own, const QueuePair* peer, const QueuePairView& view,
                const Slot& slot) {
-  if (slot.arrival_ticks & kHeld) {
-    const Fault& fault = segment.fault(static_cast<uint32_t>(slot.arrival_ticks & ~kHeld) % kMaxFaults);
+  uint64_t arrival_ticks = slot.arrival_ticks.load(std::memory_order_relaxed);
+  if (arrival_ticks & kHeld) {
+    const Fault& fault = segment.fault(static_cast<uint32_t>(arrival_ticks & ~kHeld) % kMaxFaults);
     if (fault.released_ticks.load() == 0) return false;
-  } else if (slot.arrival_ticks > segment.now_ticks()) {
+  } else if (arrival_ticks > segment.now_ticks()) {
     return true;
   }
   uint8_t opcode = slot.opcode;

@@ -368,7 +368,8 @@ inline constexpr uint8_t kStranded = 4;  // posted while there was no way
 struct alignas(kCacheLine) Slot {
   // connection << 40 | sequence + 1; written last.
   Shared<uint64_t> stamp;
-  uint64_t arrival_ticks;  // or kHeld | a fault's index: when that releases it
+  // Or kHeld | a fault's index: when that releases it. 0: its sender is about to write it.
+  Shared<uint64_t> arrival_ticks;
   uint32_t bytes;
   uint8_t opcode;         // enum ibv_wr_opcode
   Carriage carriage;
