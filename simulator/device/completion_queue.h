@@ -81,7 +81,6 @@ class CompletionQueue : public ibv_cq_ex {
       take_written();
   }
   int taken() const { return taken_; }
-  bool satisfied() const { return wanted_ != 0 && taken_ == wanted_; }
   int end_taking() {
     wanted_ = 0;
     return taken_;

@@ -176,8 +176,7 @@ bool QueuePair::settle_arrivals() {
     if (shared_receiver())
       record_.settled_ticks.store(last_settled_ticks_, std::memory_order_relaxed);
     record_.settled.store(next_, std::memory_order_release);
-    // Whoever polls has what it asked for; the rest is for its next poll.
-    if (!receiving() || (!extended_reliable() && receive_queue()->satisfied())) break;
+    if (!receiving()) break;
   }
   if (settled == 0) return false;
   add(record_.messages_in, static_cast<uint64_t>(settled));
