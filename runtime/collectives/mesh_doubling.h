@@ -40,8 +40,7 @@ class BriefRound {
 class StreamRound {
  public:
   StreamRound(Engine& engine, int partner, const std::byte* data, const OperationTag& tag)
-      : out_(engine.link(partner), tag,
-             segments_of(engine.arena(), {outgoing(data, tag.bytes)})),
+      : out_(engine.link(partner), tag, segments_of(engine.arena(), {outgoing(data, tag.bytes)})),
         in_(engine.link(partner), tag, segments_of(engine.arena(), {{nullptr, tag.bytes}})) {}
 
   template <typename Combine>

@@ -36,8 +36,8 @@ class Engine {
 
   // A buffer of the caller's that large messages may be sent from and received into until the end
   // of the next run().
-  // Whether large messages are sent from where they lie in such a buffer, rather than received there
-  // alone.
+  // Whether large messages are sent from where they lie in such a buffer, rather than received
+  // there alone.
   virtual bool sends_in_place() const { return false; }
   void lend(std::byte* data, size_t bytes) {
     lent_ = true;

@@ -135,8 +135,8 @@ struct Cut {
     return std::min({remaining, large_payload, std::max(part, kLeastOfSeveral)});
   }
   static constexpr size_t kLeastOfSeveral = 64 << 10;
-  // Small messages of one segment are about as long as each other: so the peer works on one while the
-  // next is written.
+  // Small messages of one segment are about as long as each other: so the peer works on one while
+  // the next is written.
   static size_t next_small(size_t remaining) {
     size_t messages = (remaining + kSmallPayload - 1) / kSmallPayload;
     if (messages <= 1) return remaining;

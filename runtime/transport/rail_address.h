@@ -16,8 +16,8 @@ struct SlotPlan {
   uint32_t large_slots = 0;
   size_t large_bytes = 0;  // 0: no large messages
 
-  // Not a page from one small slot to the next: their first lines, which are all of a short message,
-  // would share a few places in the processor's cache.
+  // Not a page from one small slot to the next: their first lines, which are all of a short
+  // message, would share a few places in the processor's cache.
   static constexpr size_t kSmallStride = kSmallBytes + 64;
 
   // Of the small messages that a rail receives, or sends; whole pages.

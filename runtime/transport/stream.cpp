@@ -42,7 +42,8 @@ void check_tag(const Rail& rail, const MessageHeader& other, uint32_t stream,
 
 void check_announcement(const Link& link, const Rail& rail, uint32_t stream,
                         const OperationTag& tag) {
-  if (const auto& other = link.rails.front()->peer_announces()) check_tag(rail, *other, stream, tag);
+  if (const auto& other = link.rails.front()->peer_announces())
+    check_tag(rail, *other, stream, tag);
 }
 
 void check(const Rail& rail, const MessageHeader& header, uint32_t stream, uint32_t message,
@@ -52,11 +53,11 @@ void check(const Rail& rail, const MessageHeader& header, uint32_t stream, uint3
       header.payload_bytes == bytes) {
     return;
   }
-  fail_mismatch(rail, tag, header.tag,
-                fmt::format(": message {} of stream {} with {} bytes came where message {} of "
-                            "stream {} with {} bytes was expected",
-                            header.message, header.stream, header.payload_bytes, message, stream,
-                            bytes));
+  fail_mismatch(
+      rail, tag, header.tag,
+      fmt::format(": message {} of stream {} with {} bytes came where message {} of "
+                  "stream {} with {} bytes was expected",
+                  header.message, header.stream, header.payload_bytes, message, stream, bytes));
 }
 
 }  // namespace
@@ -100,9 +101,7 @@ uint32_t OutStream::left() const {
   return left;
 }
 
-const Rail& OutStream::rail() const {
-  return expected_rail(*link_, cursor_, &Link::rail_to_send);
-}
+const Rail& OutStream::rail() const { return expected_rail(*link_, cursor_, &Link::rail_to_send); }
 
 InStream::InStream(Link& link, const OperationTag& tag, const Segments& segments)
     : link_(&link),

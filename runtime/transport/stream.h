@@ -125,8 +125,8 @@ class InStream {
   bool granted_;  // all has receives, and the peer knows
 };
 
-// A stream of one short message to a peer and one from it (BriefHeader::fits(tag)): what most of all
-// an operation of a few bytes does, without the accounts of the two classes above.
+// A stream of one short message to a peer and one from it (BriefHeader::fits(tag)): what most of
+// all an operation of a few bytes does, without the accounts of the two classes above.
 class ShortExchange {
  public:
   ShortExchange(Link& link, const OperationTag& tag)

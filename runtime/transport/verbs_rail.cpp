@@ -158,8 +158,8 @@ bool VerbsRail::send_large(const MessageHeader& header, const std::byte* payload
   if (large_grants_.empty() || large_sends_.size() == large_slots_) return false;
   if (!peer_expects_ || peer_expects_->stream != header.stream) return false;
   size_t bytes = header.payload_bytes;
-  // What several rails bring, one processor can take no faster than it comes. So the sender's, which
-  // has nothing else to do, copies it to where the device has long known it.
+  // What several rails bring, one processor can take no faster than it comes. So the sender's,
+  // which has nothing else to do, copies it to where the device has long known it.
   std::optional<uint32_t> lent_key;
   if (cut_.rails == 1) lent_key = lent_.key(payload, bytes);
   if (!lent_key) {
@@ -252,7 +252,8 @@ const std::byte* VerbsRail::brief(uint32_t stream, const OperationTag& tag) cons
   if (small_arrived_.empty()) return nullptr;
   const std::byte* slot = small_receive_slot(small_arrived_.front());
   const auto& header = *reinterpret_cast<const BriefHeader*>(slot);
-  if (header.is(stream, tag)) [[likely]] return slot + sizeof header;
+  if (header.is(stream, tag)) [[likely]]
+    return slot + sizeof header;
   return Rail::brief(stream, tag);  // somebody may have unpacked it
 }
 

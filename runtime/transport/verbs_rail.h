@@ -117,9 +117,7 @@ class VerbsRail final : public Rail {
   void tell_credits();
   uint32_t untold_credits() const { return small_released_ - credits_told_; }
   bool send_control(const MessageHeader& header, bool signaled = false);
-  bool may_send_small() const {
-    return credits_ > kControlCredits && small_sends_ != small_slots_;
-  }
+  bool may_send_small() const { return credits_ > kControlCredits && small_sends_ != small_slots_; }
   void send_small(const MessageHeader& header, const std::byte* payload, bool signaled = false);
   // Where to write the next small message, of so many bytes; and there it goes.
   std::byte* next_small(size_t bytes);

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "device/context.h"
-#include "device/message_path.h"
 #include "device/link.h"
+#include "device/message_path.h"
 #include "device/payload.h"
 #include "device/queue_pair.h"
 #include "fabric/topology.h"

@@ -14,7 +14,8 @@ inline void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
   count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
 }
 
-inline QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes, uint32_t units) {
+inline QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes,
+                                           uint32_t units) {
   Send& send = send_at(posted_++);
   send = {};
   send.id = request.wr_id;
@@ -35,8 +36,8 @@ inline layout::Slot& QueuePair::free_slot() {
       segment().bytes_at(record_.ring + (on_wire_ & send_mask_) * record_.slot_bytes));
 }
 
-inline void QueuePair::describe(const ibv_send_wr& request, const Send& send, uint64_t arrival_ticks,
-                         layout::Slot& slot) const {
+inline void QueuePair::describe(const ibv_send_wr& request, const Send& send,
+                                uint64_t arrival_ticks, layout::Slot& slot) const {
   slot.arrival_ticks.store(arrival_ticks, std::memory_order_relaxed);
   slot.bytes = send.bytes;
   slot.opcode = static_cast<uint8_t>(request.opcode);
@@ -48,9 +49,8 @@ inline void QueuePair::publish(Send& send, layout::Slot& slot) {
   send.on_wire = true;
   send.wire = on_wire_++;
   record_.on_wire.store(on_wire_, std::memory_order_relaxed);
-  slot.stamp.store(
-      layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire),
-      std::memory_order_release);
+  slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire),
+                   std::memory_order_release);
 }
 
 // Where in the segment the payload of a message lies that is not left in place.
@@ -64,13 +64,13 @@ inline const std::byte* QueuePair::payload_in(const layout::Slot& slot) const {
 
 inline bool QueuePair::many_outstanding() const {
   uint64_t many = (send_mask_ + 1) / 4;
-  return send_at(completed_).carriage == layout::Carriage::gather ||
-         posted_ - completed_ >= many || completed_ - reclaimed_ >= many || staging_.scarce();
+  return send_at(completed_).carriage == layout::Carriage::gather || posted_ - completed_ >= many ||
+         completed_ - reclaimed_ >= many || staging_.scarce();
 }
 
 // Whether somebody waits for what became of the requests, or their places are needed. Where neither
-// is so, as where no request asks for a completion, they are left alone: each look at the peer's word
-// on them takes the line from its core.
+// is so, as where no request asks for a completion, they are left alone: each look at the peer's
+// word on them takes the line from its core.
 inline bool QueuePair::sends_matter() const {
   return awaited_ != 0 || failing_ || datagrams() || many_outstanding();
 }
@@ -93,7 +93,8 @@ inline CompletionQueue* QueuePair::completions_of_receives() const {
 }
 
 // Gives the oldest receive back to the program: its completion, to be filled and published.
-[[gnu::always_inline]] inline ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message) {
+[[gnu::always_inline]] inline ibv_wc& QueuePair::take_receive(ibv_wc_status status, uint32_t bytes,
+                                                              uint64_t message) {
   ReceiveQueue& queue = receives();
   ibv_wc& wc = completions_of_receives()->add();
   wc.wr_id = queue.front().id;
@@ -117,8 +118,9 @@ inline CompletionQueue* QueuePair::completions_of_receives() const {
 
 // False: the sender was found dead meanwhile and its memory given back, so what was read of the
 // message may not be what was sent.
-[[gnu::always_inline]] inline bool QueuePair::complete_receive(const layout::Slot& slot, ibv_wc_status status,
-                                 ibv_wc_opcode opcode) {
+[[gnu::always_inline]] inline bool QueuePair::complete_receive(const layout::Slot& slot,
+                                                               ibv_wc_status status,
+                                                               ibv_wc_opcode opcode) {
   std::atomic_thread_fence(std::memory_order_acquire);
   if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
   ibv_wc& wc = take_receive(status, slot.bytes, stamp());

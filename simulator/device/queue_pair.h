@@ -351,8 +351,8 @@ class QueuePair : public ibv_qp_ex {
   uint64_t on_wire_ = 0, settled_ = 0;
   uint64_t short_bytes_ = 0;  // most of a message that may go the shorter way
   uint64_t slot_room_ = 0;    // for one in its slot
-  uint32_t used_units_ = 0;  // of requests that are not released
-  uint32_t awaited_ = 0;     // requests whose completion somebody will read
+  uint32_t used_units_ = 0;   // of requests that are not released
+  uint32_t awaited_ = 0;      // requests whose completion somebody will read
   Staging staging_;
   uint64_t latest_arrival_ = 0;
   uint64_t closed_since_ = 0;  // ticks since when a reliable send has no way; 0: it has

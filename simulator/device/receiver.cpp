@@ -171,7 +171,9 @@ bool QueuePair::settle_arrivals() {
     bytes += slot.bytes;
     await(next_ + 1);
     ++settled;
-    last_settled_ticks_ = std::max(last_settled_ticks_, arrival_of(segment(), slot.arrival_ticks.load(std::memory_order_relaxed)));
+    last_settled_ticks_ =
+        std::max(last_settled_ticks_,
+                 arrival_of(segment(), slot.arrival_ticks.load(std::memory_order_relaxed)));
     refusing_ = holding_ = false;
     if (shared_receiver())
       record_.settled_ticks.store(last_settled_ticks_, std::memory_order_relaxed);
@@ -195,8 +197,8 @@ bool QueuePair::arrival_without_receive() {
   return record_.dropped.load(std::memory_order_relaxed) != 0 || !nothing_arrived();
 }
 
-// When the sender put the message there, which it writes a moment later than its stamp. A sender that
-// loses its core in between, or its life, is not waited for.
+// When the sender put the message there, which it writes a moment later than its stamp. A sender
+// that loses its core in between, or its life, is not waited for.
 uint64_t QueuePair::arrival_at(const layout::Slot& slot) const {
   for (int looks = 0; looks < kLooksForTime; ++looks) {
     uint64_t ticks = slot.arrival_ticks.load(std::memory_order_relaxed);
@@ -249,7 +251,8 @@ bool QueuePair::withdrawn() const {
 QueuePair::Verdict QueuePair::meet_receive(uint64_t arrival) {
   const ReceiveQueue& queue = receives();
   bool late = queue.empty() || queue.front().posted_ticks > arrival;
-  if (!late) [[likely]] return Verdict::settled;
+  if (!late) [[likely]]
+    return Verdict::settled;
   if (withdrawn()) return Verdict::waiting;
   if (reliable()) return not_ready(arrival);
   switch (profile().unreliable_no_receive) {

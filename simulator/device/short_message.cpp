@@ -1,8 +1,8 @@
 // Short messages go a shorter way where nothing unusual can happen to them, as hardly ever anything
-// does: a SEND of one piece that its slot or the staging ring has room for, on a fabric where nothing is armed, traced
-// or shaped. Each function here asks first whether that is so, all at once, and then does what the long
-// way in sender.cpp and receiver.cpp would do; where it is not, it has done nothing. Whoever wants to
-// see every message go the long way arms a trace.
+// does: a SEND of one piece that its slot or the staging ring has room for, on a fabric where
+// nothing is armed, traced or shaped. Each function here asks first whether that is so, all at
+// once, and then does what the long way in sender.cpp and receiver.cpp would do; where it is not,
+// it has done nothing. Whoever wants to see every message go the long way arms a trace.
 #include <algorithm>
 #include <cstring>
 
@@ -25,7 +25,7 @@ bool sends(uint32_t opcode) { return opcode == IBV_WR_SEND || opcode == IBV_WR_S
 }  // namespace
 
 // How long a message may be that travels in its slot, or in the staging ring, and takes one unit of
-// every queue.
+// every queue; 0: none of this queue pair goes this way.
 void QueuePair::measure_short() {
   bool connected = !datagrams() && !extended_reliable();
   slot_room_ = record_.slot_bytes - payload_offset(IBV_WR_SEND);
@@ -42,13 +42,13 @@ bool QueuePair::on_plain_way() const {
          header.topology_epoch.load(std::memory_order_acquire) == topology_epoch_ && reachable_;
 }
 
-// Reads the clock when the message is on its way: nothing else takes as long, and the peer hardly ever
-// asks for the time.
+// Reads the clock when the message is on its way: nothing else takes as long, and the peer hardly
+// ever asks for the time.
 bool QueuePair::send_short(const ibv_send_wr& request, uint64_t& ticks) {
   if (!sends(request.opcode) || request.num_sge != 1) return false;
   const ibv_sge& sge = *request.sg_list;
-  if (sge.length > short_bytes_ || qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way())
-    return false;
+  if (sge.length == 0 || sge.length > short_bytes_) return false;
+  if (qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way()) return false;
   layout::Slot& slot = free_slot();
   bool fits = sge.length <= slot_room_;
   platform::will_write(&slot, fits ? payload_offset(IBV_WR_SEND) + sge.length : sizeof slot);

@@ -1,8 +1,9 @@
-// A lock for a few dozen instructions, shared by the threads of one process. Nearly always it is one
-// thread that takes it, again and again, while another (the helper) might: so after a while it leans
-// towards that thread, which then takes it without an atomic read-modify-write. That would wait for
-// every store before it, those included for which a line has to come from the peer's core first.
-// Another thread that wants the lock takes the favour back, which costs it some microseconds.
+// A lock for a few dozen instructions, shared by the threads of one process. Nearly always it is
+// one thread that takes it, again and again, while another (the helper) might: so after a while it
+// leans towards that thread, which then takes it without an atomic read-modify-write. That would
+// wait for every store before it, those included for which a line has to come from the peer's core
+// first. Another thread that wants the lock takes the favour back, which costs it some
+// microseconds.
 #pragma once
 
 #include <atomic>
@@ -46,8 +47,8 @@ class SpinLock {
   std::atomic<bool> taken_{false};      // another thread does
   // Guarded by the lock itself.
   bool by_favour_ = false;
-  uint32_t in_a_row_ = 0;    // times that `latest_` has taken it
-  uint32_t wanted_ = 1024;   // so many before it leans towards a thread
+  uint32_t in_a_row_ = 0;   // times that `latest_` has taken it
+  uint32_t wanted_ = 1024;  // so many before it leans towards a thread
   uintptr_t latest_ = 0;
 };
 

@@ -47,8 +47,8 @@ inline void will_read(const void* place, size_t bytes) {
     __builtin_prefetch(static_cast<const char*>(place) + at);
 }
 
-// Asks for the lines that these bytes lie in, the first of them on a line's edge, to write them soon:
-// from another core they take a while.
+// Asks for the lines that these bytes lie in, the first of them on a line's edge, to write them
+// soon: from another core they take a while.
 inline void will_write(const void* place, size_t bytes) {
   constexpr size_t kLine = 64;
   for (size_t at = 0; at < bytes; at += kLine) {

@@ -33,8 +33,9 @@ bool crowded(const Segment& segment) {
   return segment.header().processes_used.load(std::memory_order_relaxed) > cores;
 }
 
-// A program that polls one queue again and again waits for it, and what it does in between (perftest
-// asks for the time) takes longer than to look: so a poll looks a few times, a few nanoseconds each.
+// A program that polls one queue again and again waits for it, and what it does in between
+// (perftest asks for the time) takes longer than to look: so a poll looks a few times, a few
+// nanoseconds each.
 constexpr int kLooks = 5;
 
 bool polled_before(const CompletionQueue& queue) {

@@ -142,10 +142,10 @@ class Sender {
   Address address() { return address_of(here, pair_->qp_num); }
 
   // Posts message `i` for a shared receive queue, or with a place to write to instead.
-  void send(uint64_t i, uint32_t to, Window window = {}) {
+  void send(uint64_t i, uint32_t to, Window window = {}, size_t bytes = Inbox::kBytes) {
     size_t place = i % 64 * Inbox::kBytes;
-    memory.fill(i, place, Inbox::kBytes);
-    ibv_sge data = memory.piece(place, Inbox::kBytes);
+    memory.fill(i, place, bytes);
+    ibv_sge data = memory.piece(place, bytes);
     ibv_send_wr wanted{}, *bad = nullptr;
     wanted.wr_id = i;
     wanted.sg_list = &data;
@@ -251,6 +251,35 @@ TEST_F(ExtendedDomainTest, EachNodeHasItsOwn) {
     };
   };
   together({body(0), body(1)});
+}
+
+TEST_F(ExtendedDomainTest, MessagesOfNothingFindTheirQueueToo) {
+  cluster("connectx", 2);
+  together({[&] {
+              Member member(name_.descriptor());
+              Inbox inbox(member);
+              for (uint64_t i : {1, 2}) inbox.receive(i);
+              meeting().tell(kFirst, inbox.number());
+              ibv_qp* receiver = meet_sender(member);
+              for (uint64_t i : {1, 2}) {
+                ibv_wc received = inbox.queue.next();
+                EXPECT_EQ(received.wr_id, i);
+                EXPECT_EQ(received.status, IBV_WC_SUCCESS);
+                EXPECT_EQ(received.byte_len, 0u);
+              }
+              meeting().wait(kDone);
+              EXPECT_EQ(ibv_destroy_qp(receiver), 0);
+            },
+            [&] {
+              Sender sender;
+              meet_receiver(sender);
+              auto inbox = meeting().hear<uint32_t>(kFirst);
+              for (uint64_t i : {1, 2}) {
+                sender.send(i, inbox, {}, 0);
+                EXPECT_EQ(sender.queue.next().status, IBV_WC_SUCCESS);
+              }
+              meeting().signal(kDone);
+            }});
 }
 
 TEST_F(ExtendedDomainTest, AnotherProcessFindsItAndItOutlivesItsMaker) {

@@ -1,4 +1,5 @@
-// The lock of a device: whoever takes it, and whichever thread it leans towards, nobody else is inside.
+// The lock of a device: whoever takes it, and whichever thread it leans towards, nobody else is
+// inside.
 #include "device/spin_lock.h"
 
 #include <gtest/gtest.h>
