@@ -17,13 +17,17 @@ long membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0); }
 }  // namespace
 
 bool has_asymmetric_fences() {
-  // A process has to say once that it will (membarrier(2); since Linux 4.14). A child of fork()
-  // inherits that with its parent's memory.
+  // A process has to say once that it will (membarrier(2); since Linux 4.14).
   static const bool has = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
   return has;
 }
 
-void heavy_fence() { membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); }
+void heavy_fence() {
+  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return;
+  // A child of fork() that has only its parent's word for it.
+  membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+  membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
 
 #else
 
