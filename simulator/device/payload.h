@@ -58,11 +58,20 @@ void copy_ends(std::byte* to, const std::byte* from, size_t bytes) {
 
 // memcpy for what is nearly always a few bytes: calling it takes longer than copying them.
 inline void copy_few(std::byte* to, const std::byte* from, size_t bytes) {
+  constexpr size_t kFew = 512;
   struct Sixteen {
     uint64_t words[2];
   };
-  if (bytes > 2 * sizeof(Sixteen)) {
+  if (bytes > kFew) {
     memcpy(to, from, bytes);
+  } else if (bytes > 2 * sizeof(Sixteen)) {
+    // By so many as the processor passes on from a store to a load, though the store be longer.
+    const std::byte* end = from + bytes - sizeof(Sixteen);
+    for (; from < end; from += sizeof(Sixteen), to += sizeof(Sixteen)) {
+      memcpy(to, from, sizeof(Sixteen));
+      asm volatile("" : "+r"(from));  // or it becomes a call
+    }
+    memcpy(to - (from - end), end, sizeof(Sixteen));
   } else if (bytes >= sizeof(Sixteen)) {
     copy_ends<Sixteen>(to, from, bytes);
   } else if (bytes >= sizeof(uint64_t)) {
