@@ -48,7 +48,7 @@ bool polled_before(const CompletionQueue& queue) {
 // Brings what has happened into an empty queue, or to who polls it. Under the lock.
 void look(CompletionQueue& queue) {
   for (QueuePair* pair : queue.receivers) pair->progress_receives();
-  if (queue.taken() == 0 && queue.receivers.size() == 1 && !queue.wanted_core &&
+  if (queue.taken() == 0 && queue.receivers.size() == 1 && !crowded(queue.owner().segment()) &&
       polled_before(queue)) {
     for (int looks = 1; looks < kLooks && !queue.receivers.front()->progress_receives(); ++looks) {
     }
