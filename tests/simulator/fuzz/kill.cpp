@@ -164,10 +164,10 @@ class Rank {
       if (reliable) return sent_ != posted_ || flushed_ != kReceives;
       return !holds && sent_ != posted_;
     };
-    while (pending()) {
+    for (int looks = 0; pending(); ++looks) {
       if (now_ns() > deadline)
-        throw Failure(fmt::format("{} of {} sends complete, {} of {} receives flushed", sent_,
-                                  posted_, flushed_, kReceives));
+        throw Failure(fmt::format("{} of {} sends complete, {} of {} receives flushed, in {} looks",
+                                  sent_, posted_, flushed_, kReceives, looks));
       // All that was on its way may have been answered before the end.
       if (reliable && first_error_ns_ == 0 && posted_ == sent_) post_send(pair, outbox);
       look(pair, sends, receives, inbox);
