@@ -113,10 +113,11 @@ size_t write_brief(std::byte* slot, const BriefHeader& header, const std::byte* 
 // Unpacks a message that has come in a slot: a header and the payload behind it.
 const MessageHeader& read_message(std::byte* slot);
 
-// How a segment is cut into messages. The same on all ranks of a group.
+// How a segment is cut into messages. The same for all ranks of a group, as they combine what comes
+// from several of them message by message.
 struct Cut {
   size_t large_payload = 0;  // 0: there are no large messages
-  uint32_t rails = 1;        // between the two ranks
+  uint32_t rails = 1;        // the most between any two ranks
 
   // The next message when `remaining` bytes of the segment are left.
   size_t next(size_t remaining) const {

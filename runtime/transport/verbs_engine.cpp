@@ -101,11 +101,13 @@ VerbsEngine::Addresses VerbsEngine::read_addresses(const std::vector<std::string
     WireReader targets(all.at(rank));
     for (size_t target = 0; target < links_.size(); ++target) {
       std::string texts = targets.text();
-      for (WireReader rails(texts); !rails.empty();) {
+      uint32_t count = 0;
+      for (WireReader rails(texts); !rails.empty(); ++count) {
         RailAddress address = RailAddress::unpack(rails.text());
         result.large_bytes = std::min<size_t>(result.large_bytes, address.large_bytes);
         if (target == static_cast<size_t>(config_.rank)) result.to_me[rank].push_back(address);
       }
+      result.rails = std::max(result.rails, count);
     }
   }
   return result;
@@ -130,7 +132,7 @@ void VerbsEngine::connect() {
                 fmt::format("bootstrap: the ranks' addresses cannot be read: {}", error.what()),
                 fields_of("bootstrap", {}));
   }
-  Cut cut{.large_payload = addresses.large_bytes};
+  Cut cut{.large_payload = addresses.large_bytes, .rails = addresses.rails};
   for (const auto& rail : rails_) {
     const auto& offered = addresses.to_me[static_cast<size_t>(rail->peer())];
     auto index = static_cast<size_t>(rail->index());
@@ -140,7 +142,6 @@ void VerbsEngine::connect() {
                               "device matrix and backend",
                               rail->peer(), index, config_.rank));
     }
-    cut.rails = static_cast<uint32_t>(links_[static_cast<size_t>(rail->peer())].rails.size());
     rail->connect(offered[index], cut);
   }
   side_channel_.exchange("", "to post receives", deadline);

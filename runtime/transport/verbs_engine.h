@@ -30,6 +30,7 @@ class VerbsEngine final : public Engine {
   };
   struct Addresses {
     size_t large_bytes = ~size_t{0};              // the least that any rank takes
+    uint32_t rails = 1;                           // the most between any two ranks
     std::vector<std::vector<RailAddress>> to_me;  // by rank, then by rail
   };
 
@@ -38,7 +39,9 @@ class VerbsEngine final : public Engine {
   Addresses read_addresses(const std::vector<std::string>& all) const;
   bool poll(const Rail* only) override;
   int poll(Port& port, CompletionQueue& queue);
-  bool sends_in_place() const override { return !several_rails_; }
+  bool sends_in_place() const override {
+    return rails_.empty() || rails_.front()->cut().rails == 1;
+  }
   void lend_to_devices(std::byte* data, size_t bytes) override;
   void take_back() override;
   void read_rest() noexcept override;

@@ -119,6 +119,15 @@ TEST_P(Rails, OfAMesh) {
       {"operations:float32:100000", "operations:bfloat16:7", "move:0:2:1000000", "barrier"}));
 }
 
+// Rows of messages from all peers are combined, so all are cut alike, however many rails bring them.
+TEST(RailsOfUnequalNumber, OfAMesh) {
+  Yard yard("apple-thunderbolt5", 3, 2);
+  yard.matrix(R"([[null, ["rdma_en2", "rdma_en3"], "rdma_en4"],
+                  [["rdma_en2", "rdma_en3"], null, "rdma_en4"],
+                  ["rdma_en2", "rdma_en4", null]])");
+  expect_ok(yard.backend("mesh").run({"all_sum:float32:1000000:3", "move:0:2:1000000", "barrier"}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Count, Rails, testing::Values(1, 2, 3, 4));
 
 }  // namespace
