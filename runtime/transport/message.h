@@ -64,6 +64,15 @@ struct alignas(64) MessageHeader {
   // Which ones the latest of these are: `message`, and how much further each next one is.
   static constexpr uint32_t kMostNews = 16;
   uint8_t steps[kMostNews] = {};
+
+  // Of a message of this stream that carries data.
+  static MessageHeader of(uint32_t stream, const OperationTag& tag) {
+    MessageHeader header;
+    header.kind = MessageKind::data;
+    header.stream = stream;
+    header.tag = tag;
+    return header;
+  }
 };
 static_assert(sizeof(MessageHeader) == 64, "payloads begin on a cache line");
 

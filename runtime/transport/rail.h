@@ -97,11 +97,8 @@ class Rail {
 
  protected:
   static MessageHeader header_of(uint32_t stream, const OperationTag& tag) {
-    MessageHeader header;
-    header.kind = MessageKind::data;
+    MessageHeader header = MessageHeader::of(stream, tag);
     header.payload_bytes = static_cast<uint32_t>(tag.bytes);
-    header.stream = stream;
-    header.tag = tag;
     return header;
   }
 

@@ -71,20 +71,14 @@ OutStream::OutStream(Link& link, const OperationTag& tag, const Segments& segmen
       allowed_(allowed_messages),
       announced_(cursor_.done() || !cursor_.large()) {}
 
-MessageHeader OutStream::header() const {
-  MessageHeader header;
-  header.kind = MessageKind::data;
-  header.stream = stream_;
-  header.tag = tag_;
-  return header;
-}
-
 void OutStream::pump() {
   check_expectations(*link_, stream_, tag_);
   if (cursor_.done()) return;
-  if (!announced_ && !(announced_ = link_->rails.front()->announce(header()))) return;
+  if (!announced_ &&
+      !(announced_ = link_->rails.front()->announce(MessageHeader::of(stream_, tag_))))
+    return;
   while (!cursor_.done() && cursor_.message() < allowed_) {
-    MessageHeader message = header();
+    MessageHeader message = MessageHeader::of(stream_, tag_);
     message.payload_bytes = static_cast<uint32_t>(cursor_.bytes());
     message.message = cursor_.message();
     Rail* rail = link_->rail_to_send(message.message, cursor_.large());

@@ -80,8 +80,6 @@ class OutStream {
   const Rail& rail() const;
 
  private:
-  MessageHeader header() const;
-
   Link* link_;
   OperationTag tag_;
   uint32_t stream_;

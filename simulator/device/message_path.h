@@ -26,8 +26,7 @@ inline QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t 
   send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
   used_units_ += send.units;
   awaited_ += send.signaled;
-  record_.bytes_out.store(record_.bytes_out.load(std::memory_order_relaxed) + bytes,
-                          std::memory_order_relaxed);
+  add(record_.bytes_out, bytes);
   return send;
 }
 
