@@ -6,6 +6,7 @@ Pages are opened in light and dark; none may log an error. Where it has a timeli
 is shown and a filter must leave out lanes; where it has several runs, the list's filter must narrow it.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -24,7 +25,8 @@ class Browser:
     """A WebDriver session; see https://www.w3.org/TR/webdriver2/."""
 
     def __init__(self, theme, profile):
-        self.driver = subprocess.Popen([CHROMEDRIVER, "--port=0"], stdout=subprocess.PIPE, text=True)
+        self.driver = subprocess.Popen([CHROMEDRIVER, "--port=0"], stdout=subprocess.PIPE, text=True,
+                                       env={**os.environ, "TMPDIR": profile})  # what it would leave behind
         port = None
         for line in self.driver.stdout:
             if "successfully on port " in line:

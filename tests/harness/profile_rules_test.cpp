@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -12,7 +13,9 @@ namespace {
 ProfileRules rules_of(const std::string& json) {
   std::string file = ::testing::TempDir() + "profile-rules-" + std::to_string(getpid()) + ".json";
   std::ofstream(file) << json;
-  return ProfileRules(file);
+  ProfileRules rules(file);
+  std::filesystem::remove(file);
+  return rules;
 }
 
 TEST(ProfileRules, EachRuleIsReadAsWhatItIs) {

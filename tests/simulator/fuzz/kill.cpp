@@ -27,6 +27,8 @@ namespace {
 constexpr size_t kSlotBytes = 200'000;
 constexpr uint64_t kSends = 8, kReceives = 16;
 constexpr int kNeverMet = 3;
+// A survivor that had no core is not one that got nothing.
+constexpr int kFairLooks = 10'000;
 
 int64_t now_ns() {
   timespec now{};
@@ -165,7 +167,7 @@ class Rank {
       return !holds && sent_ != posted_;
     };
     for (int looks = 0; pending(); ++looks) {
-      if (now_ns() > deadline)
+      if (now_ns() > deadline && looks > kFairLooks)
         throw Failure(fmt::format("{} of {} sends complete, {} of {} receives flushed, in {} looks",
                                   sent_, posted_, flushed_, kReceives, looks));
       // All that was on its way may have been answered before the end.
@@ -251,7 +253,7 @@ Tally kill_in(const Kind& kind, int kills, uint64_t seed) {
     Child& survivor = ranks[1 - victim];
     if (write(survivor.news, &killed_ns, sizeof killed_ns) < 0 && errno != EPIPE)
       throw Failure("write");
-    auto deadline = now_ns() + 20'000'000'000;
+    auto deadline = now_ns() + 60'000'000'000;
     while (waitpid(survivor.pid, &status, WNOHANG) == 0) {
       if (now_ns() > deadline) {
         kill(survivor.pid, SIGKILL);
