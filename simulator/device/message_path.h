@@ -52,13 +52,16 @@ inline void QueuePair::publish(Send& send, layout::Slot& slot) {
                    std::memory_order_release);
 }
 
-// Where in the segment the payload of a message lies that is not left in place.
-inline const std::byte* QueuePair::payload_in(const layout::Slot& slot) const {
-  if (slot.carriage == layout::Carriage::in_slot)
-    return reinterpret_cast<const std::byte*>(&slot) + payload_offset(slot.opcode);
+// Where in the segment the payload of a message lies that is not left in place; nullptr: the
+// message is being written over.
+inline const std::byte* QueuePair::payload_in(const layout::Slot& slot, uint64_t bytes) const {
+  if (slot.carriage == layout::Carriage::in_slot) {
+    size_t at = payload_offset(slot.opcode);
+    return at + bytes <= slot_bytes_ ? reinterpret_cast<const std::byte*>(&slot) + at : nullptr;
+  }
   uint64_t offset;
   memcpy(&offset, slot.body, sizeof offset);
-  return segment().bytes_at(offset);
+  return segment().holds(offset, bytes) ? segment().bytes_at(offset) : nullptr;
 }
 
 inline bool QueuePair::many_outstanding() const {
@@ -118,11 +121,11 @@ inline CompletionQueue* QueuePair::completions_of_receives() const {
 // False: the sender was found dead meanwhile and its memory given back, so what was read of the
 // message may not be what was sent.
 [[gnu::always_inline]] inline bool QueuePair::complete_receive(const layout::Slot& slot,
-                                                               ibv_wc_status status,
+                                                               uint32_t bytes, ibv_wc_status status,
                                                                ibv_wc_opcode opcode) {
   std::atomic_thread_fence(std::memory_order_acquire);
   if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
-  ibv_wc& wc = take_receive(status, slot.bytes, stamp());
+  ibv_wc& wc = take_receive(status, bytes, stamp());
   wc.opcode = opcode;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
   if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {

@@ -54,6 +54,7 @@ bool QueuePair::timed_out() {
 void QueuePair::linger() {
   auto unread = [&] {
     std::lock_guard lock(owner_.lock);
+    if (qp_base.state == IBV_QPS_RTS && !reliable() && sends_outstanding()) complete_sends(true);
     return qp_base.state == IBV_QPS_RTS && !reliable() && completed_ == posted_ &&
            read_settled() != on_wire_;
   };

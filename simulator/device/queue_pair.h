@@ -229,11 +229,14 @@ class QueuePair : public ibv_qp_ex {
   Send& send_at(uint64_t i) { return sends_[i & send_mask_]; }
   const Send& send_at(uint64_t i) const { return sends_[i & send_mask_]; }
 
+  // What becomes of a message that has arrived.
+  enum class Verdict { settled, waiting };
+
   // short_message.cpp. Whether the message has gone this way.
   void measure_short();
   bool on_plain_way() const;
   bool send_short(const ibv_send_wr& request, uint64_t& ticks);
-  bool settle_short(const layout::Slot& slot);
+  std::optional<Verdict> settle_short(const layout::Slot& slot);
 
   // datagram.cpp
   ibv_wc_status send_datagram(const ibv_send_wr& request, uint64_t ticks);
@@ -253,7 +256,6 @@ class QueuePair : public ibv_qp_ex {
     next_slot_ = ring_ + (message & ring_mask_) * slot_bytes_;
     stamp_ = layout::stamp_of(adopted_, message);
   }
-  enum class Verdict { settled, waiting };
   Verdict settle(const layout::Slot& slot);
   uint64_t arrival_at(const layout::Slot& slot) const;
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
@@ -268,13 +270,14 @@ class QueuePair : public ibv_qp_ex {
   bool drops(uint64_t arrival) const;
   void drop(uint64_t arrival, uint64_t message);
   Verdict forbid();
-  const std::byte* payload_in(const layout::Slot& slot) const;
+  const std::byte* payload_in(const layout::Slot& slot, uint64_t bytes) const;
   int fetch(const layout::Slot& slot, const Pieces& here);
   // Where a receive's pieces are; what is wrong with them if anything is.
   ibv_wc_status places(const Receive& receive, const ibv_sge* pieces, uint64_t bytes,
                        Pieces& out) const;
-  bool place(const layout::Slot& slot, ibv_wc_status& status);
-  bool complete_receive(const layout::Slot& slot, ibv_wc_status status, ibv_wc_opcode opcode);
+  bool place(const layout::Slot& slot, uint32_t bytes, ibv_wc_status& status);
+  bool complete_receive(const layout::Slot& slot, uint32_t bytes, ibv_wc_status status,
+                        ibv_wc_opcode opcode);
   ibv_wc& take_receive(ibv_wc_status status, uint32_t bytes, uint64_t message);
   CompletionQueue* completions_of_receives() const;
   // Of the message that is being settled, or comes next: its number at both ends, and its place.
@@ -287,7 +290,8 @@ class QueuePair : public ibv_qp_ex {
     return slot.stamp.load(std::memory_order_acquire) == stamp();
   }
   void refuse(ibv_wc_status status);
-  Region* remote_region(const layout::Slot& slot, int access);
+  struct Target;
+  Region* remote_region(const Target& target, int access);
 
   void complete_settled();
   void fail_sends();

@@ -158,7 +158,9 @@ bool QueuePair::settle_arrivals() {
     }
     if (record_.refused_at.load(std::memory_order_relaxed) != 0) break;
     if (shared_receiver() && !is_mine(slot)) break;
-    if (!settle_short(slot) && settle(slot) == Verdict::waiting) {
+    std::optional<Verdict> verdict = settle_short(slot);
+    if (!verdict) verdict = settle(slot);
+    if (*verdict == Verdict::waiting) {
       uint64_t before = adopted_;
       if (withdrawn()) adopt();
       if (adopted_ == before) break;
@@ -310,22 +312,23 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
   if (drops(arrival)) return drop(arrival, stamp()), Verdict::settled;
   if (meet_receive(arrival) == Verdict::waiting) return Verdict::waiting;
   const Receive& receive = receives().front();
+  uint32_t sent = layout::read_once(slot.bytes);
   uint32_t frame = profile().frame_bytes;
   auto frames = [frame](uint64_t bytes) {
     return bytes <= frame ? 1 : (bytes + frame - 1) / frame;
   };
-  bool mismatched = frame != 0 && frames(slot.bytes) != frames(receive.bytes);
+  bool mismatched = frame != 0 && frames(sent) != frames(receive.bytes);
   if (mismatched) add(record_.frame_mismatches);
   ibv_wc_status status = IBV_WC_LOC_LEN_ERR;
-  if (slot.bytes <= receive.bytes && !mismatched) {
+  if (sent <= receive.bytes && !mismatched) {
     // The rest of a message whose sender died never comes; the receive stays for another.
-    if (!place(slot, status)) return Verdict::waiting;
+    if (!place(slot, sent, status)) return Verdict::waiting;
   }
   if (status == IBV_WC_SUCCESS && slot.opcode == IBV_WR_SEND_WITH_INV &&
       !owner_.regions.invalidate(slot.immediate, qp_base.pd)) {
     return forbid();
   }
-  if (!complete_receive(slot, status, IBV_WC_RECV)) return Verdict::waiting;
+  if (!complete_receive(slot, sent, status, IBV_WC_RECV)) return Verdict::waiting;
   if (status == IBV_WC_SUCCESS) return Verdict::settled;
   if (reliable()) {
     refuse(status == IBV_WC_LOC_LEN_ERR ? IBV_WC_REM_INV_REQ_ERR : IBV_WC_REM_OP_ERR);
@@ -336,7 +339,11 @@ QueuePair::Verdict QueuePair::settle_send(const layout::Slot& slot, uint64_t arr
 
 // Brings a message's payload to its place; 0 or an errno as of copy_from_peer().
 int QueuePair::fetch(const layout::Slot& slot, const Pieces& here) {
-  if (slot.carriage != layout::Carriage::gather) return here.scatter_from(payload_in(slot)), 0;
+  if (slot.carriage != layout::Carriage::gather) {
+    const std::byte* payload = payload_in(slot, here.bytes());
+    if (!payload) return ESRCH;
+    return here.scatter_from(payload), 0;
+  }
   return copy_from_peer(here, Pieces::listed(slot.body, slot.pieces));
 }
 
@@ -360,10 +367,10 @@ ibv_wc_status QueuePair::places(const Receive& receive, const ibv_sge* pieces, u
 
 // Brings a message to the receive that it meets, whose status it sets; false: not now, or it was
 // never complete.
-bool QueuePair::place(const layout::Slot& slot, ibv_wc_status& status) {
+bool QueuePair::place(const layout::Slot& slot, uint32_t bytes, ibv_wc_status& status) {
   const ReceiveQueue& queue = receives();
   Pieces here;
-  status = places(queue.front(), queue.front_pieces(), slot.bytes, here);
+  status = places(queue.front(), queue.front_pieces(), bytes, here);
   if (status != IBV_WC_SUCCESS) return true;
   if (int error = fetch(slot, here)) {
     status = IBV_WC_GENERAL_ERR;

@@ -459,7 +459,7 @@ bool QueuePair::stalled() {
 // since: it is not flushed with the rest.
 void QueuePair::complete_settled() {
   if (datagrams()) return;
-  uint64_t settled = peer_decides() ? read_settled() : settled_;
+  uint64_t settled = read_settled();
   while (completed_ != posted_) {
     const Send& send = send_at(completed_);
     bool taken = send.failure == IBV_WC_SUCCESS &&

@@ -89,27 +89,30 @@ bool QueuePair::send_short(const ibv_send_wr& request, uint64_t& ticks) {
   return true;
 }
 
-bool QueuePair::settle_short(const layout::Slot& slot) {
+std::optional<QueuePair::Verdict> QueuePair::settle_short(const layout::Slot& slot) {
+  uint32_t bytes = layout::read_once(slot.bytes);
   if (!sends(slot.opcode) || slot.carriage == layout::Carriage::gather ||
-      (slot.flags & ~layout::kSolicited) != 0 || slot.bytes > short_bytes_ || slot.bytes == 0) {
-    return false;
+      (slot.flags & ~layout::kSolicited) != 0 || bytes > short_bytes_ || bytes == 0) {
+    return {};
   }
-  const std::byte* payload = payload_in(slot);
-  platform::will_read(payload, std::min<uint64_t>(slot.bytes, kReadAhead));
-  if (shared_ || own_receives_.empty() || !on_plain_way()) return false;
+  const std::byte* payload = payload_in(slot, bytes);
+  if (!payload) return {};
+  platform::will_read(payload, std::min<uint64_t>(bytes, kReadAhead));
+  if (shared_ || own_receives_.empty() || !on_plain_way()) return {};
   const Receive& receive = own_receives_.front();
-  if (receive.pieces != 1 || receive.spoiled || slot.bytes > receive.bytes) return false;
+  if (receive.pieces != 1 || receive.spoiled || bytes > receive.bytes) return {};
   if (receive.posted_ticks > last_settled_ticks_ && receive.posted_ticks > arrival_at(slot))
-    return false;
-  if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) return false;
+    return {};
+  if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) return {};
   const ibv_sge& sge = *own_receives_.front_pieces();
   const Region* region = owner_.regions.find(sge.lkey);
   if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
       !region->covers(sge.addr, sge.length)) {
-    return false;
+    return {};
   }
-  copy_few(region->at(sge.addr), payload, slot.bytes);
-  return complete_receive(slot, IBV_WC_SUCCESS, IBV_WC_RECV);
+  copy_few(region->at(sge.addr), payload, bytes);
+  bool whole = complete_receive(slot, bytes, IBV_WC_SUCCESS, IBV_WC_RECV);
+  return whole ? Verdict::settled : Verdict::waiting;
 }
 
 }  // namespace railyard::sim

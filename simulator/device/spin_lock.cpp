@@ -24,23 +24,36 @@ void wait_until_clear(const std::atomic<bool>& word) {
 }  // namespace
 
 void SpinLock::lock_slowly(uintptr_t self) {
-  while (taken_.exchange(true, std::memory_order_acquire)) wait_until_clear(taken_);
-  if (favoured_.load(std::memory_order_relaxed) != 0) take_favour_back();
+  while (everybodys_.taken.exchange(true, std::memory_order_acquire))
+    wait_until_clear(everybodys_.taken);
+  take_favour_back();
+  holder_ = &everybodys_;
   if (latest_ != self) {
     latest_ = self;
     in_a_row_ = 0;
   } else if (++in_a_row_ >= wanted_ && platform::has_asymmetric_fences()) {
     in_a_row_ = 0;
     wanted_ = std::min(2 * wanted_, kMostWanted);
-    favoured_.store(self, std::memory_order_relaxed);
+    if (Seat* seat = seat_of(self)) favoured_.store(seat, std::memory_order_release);
   }
 }
 
 // Whoever is favoured either sees that it is not any more, or has said that it is inside.
 void SpinLock::take_favour_back() {
-  favoured_.store(0, std::memory_order_relaxed);
+  Seat* seat = favoured_.load(std::memory_order_relaxed);
+  if (seat == &everybodys_) return;
+  favoured_.store(&everybodys_, std::memory_order_relaxed);
   platform::heavy_fence();
-  wait_until_clear(inside_);
+  wait_until_clear(seat->taken);
+}
+
+// nullptr: there is none left.
+SpinLock::Seat* SpinLock::seat_of(uintptr_t thread) {
+  for (Seat& seat : seats_) {
+    if (seat.thread == 0) seat.thread = thread;
+    if (seat.thread == thread) return &seat;
+  }
+  return nullptr;
 }
 
 }  // namespace railyard::sim

@@ -18,38 +18,44 @@ class SpinLock {
  public:
   void lock() {
     uintptr_t self = platform::this_thread();
-    if (favoured_.load(std::memory_order_relaxed) == self) [[likely]] {
-      inside_.store(true, std::memory_order_relaxed);
+    Seat* seat = favoured_.load(std::memory_order_acquire);
+    if (seat->thread == self) [[likely]] {
+      seat->taken.store(true, std::memory_order_relaxed);
       platform::light_fence();
-      if (favoured_.load(std::memory_order_acquire) == self) [[likely]] {
-        by_favour_ = true;
+      if (favoured_.load(std::memory_order_acquire) == seat) [[likely]] {
+        holder_ = seat;
         return;
       }
-      inside_.store(false, std::memory_order_release);
+      seat->taken.store(false, std::memory_order_release);
     }
     lock_slowly(self);
   }
-  void unlock() {
-    if (by_favour_) [[likely]] {
-      by_favour_ = false;
-      inside_.store(false, std::memory_order_release);
-    } else {
-      taken_.store(false, std::memory_order_release);
-    }
-  }
+  void unlock() { holder_->taken.store(false, std::memory_order_release); }
 
  private:
+  // Where a thread says that it holds the lock, or looks whether it may.
+  struct Seat {
+    uintptr_t thread = 0;  // whose it is for ever; 0: nobody's yet, or everybody's
+    std::atomic<bool> taken{false};
+  };
+  // A thread that lost its core while it looked says so when it has it again, whoever is favoured
+  // by then: so no two threads have one seat, and those that come when all are given away take
+  // turns.
+  static constexpr size_t kSeats = 4;
+
   void lock_slowly(uintptr_t self);
   void take_favour_back();
+  Seat* seat_of(uintptr_t thread);
 
-  std::atomic<uintptr_t> favoured_{0};  // the thread that it leans towards; 0: none
-  std::atomic<bool> inside_{false};     // it holds the lock, or looks whether it may
-  std::atomic<bool> taken_{false};      // another thread does
+  // Whose the lock is for the taking, if it leans towards a thread; else everybody's.
+  std::atomic<Seat*> favoured_{&everybodys_};
   // Guarded by the lock itself.
-  bool by_favour_ = false;
+  Seat* holder_ = nullptr;
   uint32_t in_a_row_ = 0;   // times that `latest_` has taken it
   uint32_t wanted_ = 1024;  // so many before it leans towards a thread
   uintptr_t latest_ = 0;
+
+  Seat everybodys_, seats_[kSeats];
 };
 
 }  // namespace railyard::sim

@@ -158,12 +158,6 @@ void QueuePair::give_back_record() {
   if (qp_base.srq) --SharedReceiveQueue::from(qp_base.srq)->users;
   end_life();
   record_.connection.store(0, std::memory_order_release);
-  staging_.release(segment());
-  for (; reclaimed_ != posted_; ++reclaimed_) {
-    const Send& send = send_at(reclaimed_);
-    if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
-  }
-  segment().release(record_.ring, (uint64_t{record_.ring_mask} + 1) * record_.slot_bytes);
   layout::Port& port = segment().port(record_.port);
   port.messages_out.fetch_add(record_.posted.load());
   port.bytes_out.fetch_add(record_.bytes_out.load());
@@ -175,7 +169,15 @@ void QueuePair::give_back_record() {
     port.errors.fetch_add(errors);
     port.last_error.store(record_.last_error.load());
   }
+  uint64_t ring = record_.ring, ring_bytes = (uint64_t{record_.ring_mask} + 1) * record_.slot_bytes;
   record_.owner.store(0, std::memory_order_release);
+  // After that: whoever has read a message of what is given back sees that its sender is gone.
+  staging_.release(segment());
+  for (; reclaimed_ != posted_; ++reclaimed_) {
+    const Send& send = send_at(reclaimed_);
+    if (send.block_bytes != 0) segment().release(send.staged_at, send.block_bytes);
+  }
+  segment().release(ring, ring_bytes);
 }
 
 void QueuePair::set_peer(uint32_t number) {

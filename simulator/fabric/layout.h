@@ -384,6 +384,12 @@ static_assert(sizeof(Slot) == kCacheLine);
 inline constexpr uint64_t kHeld = uint64_t{1} << 63;
 inline constexpr size_t kSlotHeaderBytes = offsetof(Slot, body);
 inline constexpr size_t kSharedQueueBytes = 8;
+// A sender that begins anew writes over messages that its peer may still look at: whoever judges a word of one, and then
+// acts by it, reads it once.
+template <typename Word>
+Word read_once(const Word& word) {
+  return *const_cast<const volatile Word*>(&word);
+}
 inline uint64_t& shared_queue_word(Slot& slot, uint64_t slot_bytes) {
   return *reinterpret_cast<uint64_t*>(reinterpret_cast<std::byte*>(&slot) + slot_bytes - kSharedQueueBytes);
 }

@@ -54,6 +54,10 @@ class Segment {
   layout::Fault& fault(uint32_t i) const { return at<layout::Fault>(header().faults, i); }
 
   std::byte* bytes_at(uint64_t offset) const { return memory_.data() + offset; }
+  // Whether all of these lie in it.
+  bool holds(uint64_t offset, uint64_t bytes) const {
+    return offset <= memory_.bytes() && bytes <= memory_.bytes() - offset;
+  }
   const platform::SharedMemory& memory() const { return memory_; }
 
   // Time. Ticks are the hardware's, or the controller's when it owns time.

@@ -2,6 +2,8 @@
 
 #ifdef RAILYARD_LINUX
 #include <linux/membarrier.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -23,10 +25,12 @@ bool has_asymmetric_fences() {
 }
 
 void heavy_fence() {
-  if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) return;
-  // A child of fork() that has only its parent's word for it.
-  membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-  membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  while (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0) {
+    // A child of fork() that has only its parent's word for it.
+    if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0) continue;
+    perror("railyard: membarrier(2) has become forbidden");
+    abort();  // without it two threads could be where one may be
+  }
 }
 
 #else

@@ -162,6 +162,39 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
 
 // What has left a device is on its way, whatever becomes of the sender: a completed send arrives
 // where a receive was waiting for it, although the receiver looks only when the sender has gone.
+// Nothing waits for the completion of the last one, which was looked for already.
+TEST_F(DeathTest, UnsignaledSendsOfOneThatDepartsArrive) {
+  cluster("connectx", 2);
+  pid_t receiver = start(0, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC});
+    Buffer buffer(here, 8);
+    pair.connect(meeting().exchange(0, pair.address()));
+    ASSERT_EQ(pair.receive({buffer.all()}), 0);
+    meeting().signal(3);
+    meeting().wait(4);
+    usleep(20'000);  // the sender is about to give its queue pair back by now
+    EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
+    EXPECT_TRUE(buffer.holds(1));
+  });
+  pid_t sender = start(1, [&] {
+    Program here;
+    Queue queue(here);
+    Pair pair(here, queue, {.type = IBV_QPT_UC, .signal_all = false});
+    Buffer buffer(here, 8);
+    pair.connect(meeting().exchange(1, pair.address()));
+    meeting().wait(3);
+    buffer.fill(1);
+    ASSERT_EQ(pair.send({buffer.all()}), 0);
+    ibv_wc none;
+    EXPECT_EQ(ibv_poll_cq(queue.get(), 1, &none), 0);
+    meeting().signal(4);
+  });
+  EXPECT_EQ(finish(sender), 0);
+  EXPECT_EQ(finish(receiver), 0);
+}
+
 class DepartedSenderTest : public DeathTest,
                            public testing::WithParamInterface<std::tuple<size_t, bool>> {};
 

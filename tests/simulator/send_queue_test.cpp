@@ -86,6 +86,23 @@ TEST_P(SendQueueTest, UnsignaledRequestsThatArrivedAreNotFlushed) {
   });
 }
 
+// A long one stays in its sender's memory until it has arrived.
+TEST_P(SendQueueTest, LongOnesThatArrivedAreNotFlushedEither) {
+  cluster("connectx");
+  program([&] {
+    Program here;
+    LocalPair pairs(here, {.type = GetParam(), .sends = kDepth, .signal_all = false});
+    Buffer buffer(here, 1 << 20);
+    for (size_t bytes : {size_t{8}, buffer.bytes()}) {
+      ASSERT_EQ(pairs.right.receive({buffer.all()}), 0);
+      ASSERT_EQ(pairs.left.send({buffer.piece(0, bytes)}, {.flags = 0}), 0);
+    }
+    for (int i = 0; i < 2; ++i) ASSERT_EQ(pairs.right_queue.next().status, IBV_WC_SUCCESS);
+    ASSERT_EQ(pairs.left.to(IBV_QPS_ERR), 0);
+    EXPECT_TRUE(pairs.left_queue.quiet());
+  });
+}
+
 TEST_P(SendQueueTest, AResetEmptiesIt) {
   with_pairs([](LocalPair& pairs, Buffer& buffer) {
     fill(pairs, buffer, {});
