@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTimeForLastMessages{200};
 // How often who waits asks whether the cable is still there.
 constexpr std::chrono::milliseconds kBetweenLooks{2};
-// How long drain() waits for sends to complete.
+// How long drain() waits for the next send to complete.
 constexpr std::chrono::milliseconds kDrain{500};
 // A yield that takes so long gave the processor to strangers, who use up their time slices.
 constexpr std::chrono::milliseconds kStrangersYield{1};
@@ -60,7 +60,7 @@ void Engine::drain() noexcept {
       for (const Link& link : links_) {
         for (Rail* rail : link.rails) rail->flush_sends();
       }
-      poll();
+      if (poll()) end = Clock::now() + kDrain;
     } while (sends_pending() && !side_channel_.has_news() && Clock::now() < end);
   } catch (const Error&) {
     // Whoever destroys a group has no use for its last words any more.
@@ -87,8 +87,10 @@ void Engine::Watch::check(const Rail* rail) {
     looked_at_ = now;
     if (rail->broken()) fail_broken(*rail);
   }
-  if (rail != waits_for_) left_at_ = {};  // each of many peers that left has its own time
+  // Each of many peers that left has its own time, and that begins when its messages come no more.
+  if (rail != waits_for_ || moved) left_at_ = {};
   waits_for_ = rail;
+  moved = false;
   if (left_at_ == Clock::time_point{}) {
     if (side_channel.has_left(rail->peer())) left_at_ = now;
   } else if (now - left_at_ >= kTimeForLastMessages) {

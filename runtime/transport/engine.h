@@ -34,11 +34,11 @@ class Engine {
   // What the operation about to run keeps about itself.
   Arena& arena() { return arena_; }
 
+  // Whether large messages are sent from where they lie in a buffer that is lent, rather than
+  // received there alone.
+  virtual bool sends_in_place() const { return false; }
   // A buffer of the caller's that large messages may be sent from and received into until the end
   // of the next run().
-  // Whether large messages are sent from where they lie in such a buffer, rather than received
-  // there alone.
-  virtual bool sends_in_place() const { return false; }
   void lend(std::byte* data, size_t bytes) {
     lent_ = true;
     lend_to_devices(data, bytes);
@@ -57,6 +57,7 @@ class Engine {
       bool came = look(only, round);
       // Who waits for one message has nothing to do before it has come.
       while (only && !came && round % kRoundsBetweenChecks != 0) came = look(only, ++round);
+      watch.moved |= came;
       if (round % kRoundsBetweenChecks == 0) watch.check(operation.waits_for());
     }
   }
@@ -72,7 +73,7 @@ class Engine {
   // Whether many ranks share a processor on any machine: the same answer for all of them.
   bool crowded() const { return crowded_; }
 
-  // Before destruction: waits, half a second at most, until what was sent has left.
+  // Before destruction: waits until what was sent has left, or nothing moves for half a second.
   void drain() noexcept;
   // After all ranks have said goodbye: reads what crossed it, credits mostly, so that nothing is
   // left unread.
@@ -102,6 +103,8 @@ class Engine {
     Watch(Engine& engine, const char* operation) : engine_(engine), operation_(operation) {}
     // `rail` is what the operation waits for, null for none in particular.
     void check(const Rail* rail);
+
+    bool moved = false;  // has anything, since the check before
 
    private:
     [[noreturn]] void fail_unreachable(const Rail* rail) const;

@@ -35,9 +35,10 @@ QueuePairAddress unpack_pair(WireReader& reader) {
 
 }  // namespace
 
-SlotPlan SlotPlan::for_rails(int rails, size_t peers, size_t max_message_bytes) {
+SlotPlan SlotPlan::for_rails(int rails, size_t peers, size_t max_message_bytes, bool thunderbolt) {
   auto count = static_cast<size_t>(std::max(rails, 1));
   SlotPlan plan;
+  if (thunderbolt) plan.small_stride = kSmallBytes;
   size_t small = (size_t{2} << 20) / count / (2 * kSmallBytes);
   plan.small_slots = static_cast<uint32_t>(std::clamp<size_t>(std::bit_floor(small), 8, 32));
   // Where many peers send at once, a few long messages of each are faster than many short ones.

@@ -16,17 +16,18 @@ struct SlotPlan {
   uint32_t large_slots = 0;
   size_t large_bytes = 0;  // 0: no large messages
 
-  // Not a page from one small slot to the next: their first lines, which are all of a short
-  // message, would share a few places in the processor's cache.
-  static constexpr size_t kSmallStride = kSmallBytes + 64;
+  // From one small slot to the next. Not a page: their first lines, which are all of a short
+  // message, would share a few places in the processor's cache. But a Thunderbolt device is known
+  // to take frames that lie in a page each, as JACCL's do, and of others nobody has said so.
+  size_t small_stride = kSmallBytes + 64;
 
   // Of the small messages that a rail receives, or sends; whole pages.
   size_t small_bytes() const {
-    return (small_slots * kSmallStride + kFrameBytes - 1) / kFrameBytes * kFrameBytes;
+    return (small_slots * small_stride + kFrameBytes - 1) / kFrameBytes * kFrameBytes;
   }
   size_t bytes() const { return 2 * (small_bytes() + large_slots * large_bytes); }
   // Fits a process's rails into a few MiB, whatever their number.
-  static SlotPlan for_rails(int rails, size_t peers, size_t max_message_bytes);
+  static SlotPlan for_rails(int rails, size_t peers, size_t max_message_bytes, bool thunderbolt);
 };
 
 // What a rail tells the other end before they connect.

@@ -54,7 +54,7 @@ void VerbsEngine::open(const std::vector<int>& peers, int rails) {
     port.device = Device::open(name, config_.bootstrap_deadline);
     size_t most = port.device->max_message_bytes();
     if (config_.max_message_bytes > 0) most = std::min(most, config_.max_message_bytes);
-    SlotPlan plan = SlotPlan::for_rails(count, peers.size(), most);
+    SlotPlan plan = SlotPlan::for_rails(count, peers.size(), most, port.device->is_thunderbolt());
     auto entries = [&](uint32_t slots) { return static_cast<int>(wanted.size() * 2 * slots) + 1; };
     port.small_completions =
         std::make_unique<CompletionQueue>(port.device, entries(plan.small_slots));

@@ -17,6 +17,7 @@ VerbsRail::VerbsRail(Place position, std::shared_ptr<Device> device, CompletionQ
       lent_(lent),
       small_slots_(plan.small_slots),
       large_slots_(plan.large_slots),
+      small_stride_(plan.small_stride),
       large_bytes_(plan.large_bytes),
       small_receives_at_(memory),
       small_sends_at_(small_receives_at_ + plan.small_bytes()),

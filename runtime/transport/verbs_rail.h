@@ -99,11 +99,9 @@ class VerbsRail final : public Rail {
            static_cast<uint64_t>(slot);
   }
   std::byte* small_send_slot(uint32_t i) const {
-    return small_sends_at_ + (i % small_slots_) * SlotPlan::kSmallStride;
+    return small_sends_at_ + (i % small_slots_) * small_stride_;
   }
-  std::byte* small_receive_slot(uint32_t i) const {
-    return small_receives_at_ + i * SlotPlan::kSmallStride;
-  }
+  std::byte* small_receive_slot(uint32_t i) const { return small_receives_at_ + i * small_stride_; }
   std::byte* large_send_slot(uint32_t i) const {
     return large_sends_at_ + (i % large_slots_) * large_bytes_;
   }
@@ -133,6 +131,7 @@ class VerbsRail final : public Rail {
   uint32_t key_;
   const LentMemory& lent_;
   uint32_t small_slots_, large_slots_;
+  size_t small_stride_;
   size_t large_bytes_;
   std::byte *small_receives_at_, *small_sends_at_, *large_receives_at_, *large_sends_at_;
   std::optional<QueuePair> small_, large_;

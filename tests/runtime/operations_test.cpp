@@ -89,5 +89,23 @@ TEST(Mismatches, NameBothSides) {
   }
 }
 
+// The forms in which a round's message goes: one short one, several, and long ones.
+TEST(Mismatches, OfSizesThatTravelInDifferentForms) {
+  for (const char* profile : {"apple-thunderbolt5", "connectx"}) {
+    for (int ranks : {2, 4}) {
+      for (const char* sizes : {"64:4032", "4032:4036", "64:800000", "4036:800000"}) {
+        Yard yard(profile, ranks);
+        yard.backend("mesh").deadline_ms(5000).start(
+            {std::string("mismatch:1:bytes:") + sizes, "barrier"});
+        for (const Outcome& outcome : yard.ranks().wait()) {
+          EXPECT_EQ(outcome.code, "mismatched-collectives")
+              << profile << " " << ranks << " " << sizes << ": " << outcome.output;
+          EXPECT_THAT(outcome.output, HasSubstr("all_sum of"));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace railyard::test

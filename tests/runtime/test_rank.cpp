@@ -16,6 +16,7 @@
 //   descend   both:REPEAT                 goes on in it; sums in it and its parent at once
 //   drop                                  destroys all sub-groups
 //   mismatch:R:KIND                        rank R does something else than the others
+//   mismatch:R:bytes:A:B                   it sums B bytes, the others A
 //   die:R   stop:R   sleep:R:MS   abort:R:MS   (for one rank; R = -1: all)
 //   say:TEXT   wait                        prints a line; waits for one on standard input
 #include <fmt/format.h>
@@ -209,6 +210,9 @@ class Steps {
     std::vector<float> data(200'000);
     if (parts_[2] == "size") {
       group_.all_sum(data.data(), data.data(), other ? 800'000 : 400'000, Dtype::Float32);
+    } else if (parts_[2] == "bytes") {
+      auto bytes = static_cast<size_t>(number(other ? 4 : 3));
+      group_.all_sum(data.data(), data.data(), bytes, Dtype::Float32);
     } else if (parts_[2] == "dtype") {
       group_.all_sum(data.data(), data.data(), 64, other ? Dtype::Int32 : Dtype::Float32);
     } else if (parts_[2] == "max") {
