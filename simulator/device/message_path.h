@@ -37,6 +37,9 @@ inline layout::Slot& QueuePair::free_slot() {
 
 inline void QueuePair::describe(const ibv_send_wr& request, const Send& send,
                                 uint64_t arrival_ticks, layout::Slot& slot) const {
+  // A peer that still looks at what lay here, of an earlier connection, sees that it goes.
+  slot.stamp.store(0, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
   slot.arrival_ticks.store(arrival_ticks, std::memory_order_relaxed);
   slot.bytes = send.bytes;
   slot.opcode = static_cast<uint8_t>(request.opcode);
@@ -118,13 +121,19 @@ inline CompletionQueue* QueuePair::completions_of_receives() const {
   return wc;
 }
 
-// False: the sender was found dead meanwhile and its memory given back, so what was read of the
-// message may not be what was sent.
+// Whether what was read of the message until now is what was sent: its sender may have been found
+// dead meanwhile and its memory given back, or may have begun anew and written over it.
+inline bool QueuePair::still_there(const layout::Slot& slot) const {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return peer_record().owner.load(std::memory_order_relaxed) == peer_owner_ &&
+         slot.stamp.load(std::memory_order_relaxed) == stamp();
+}
+
+// False: it is not.
 [[gnu::always_inline]] inline bool QueuePair::complete_receive(const layout::Slot& slot,
                                                                uint32_t bytes, ibv_wc_status status,
                                                                ibv_wc_opcode opcode) {
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (peer_record().owner.load(std::memory_order_relaxed) != peer_owner_) return false;
+  if (!still_there(slot)) return false;
   ibv_wc& wc = take_receive(status, bytes, stamp());
   wc.opcode = opcode;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);

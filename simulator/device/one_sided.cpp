@@ -42,6 +42,7 @@ QueuePair::Verdict QueuePair::forbid() {
 QueuePair::Verdict QueuePair::settle_write(const layout::Slot& slot, uint64_t arrival) {
   bool immediate = slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
   Target target(slot);
+  if (!still_there(slot)) return Verdict::waiting;
   Region* region = nullptr;
   if (target.bytes != 0 && !(region = remote_region(target, IBV_ACCESS_REMOTE_WRITE)))
     return forbid();
@@ -74,7 +75,7 @@ QueuePair::Verdict QueuePair::settle_read(const layout::Slot& slot) {
   if (slot.carriage == layout::Carriage::staged) {
     uint64_t offset;
     memcpy(&offset, slot.body, sizeof offset);
-    if (!segment().holds(offset, target.bytes)) return Verdict::waiting;
+    if (!still_there(slot) || !segment().holds(offset, target.bytes)) return Verdict::waiting;
     memcpy(segment().bytes_at(offset), source, target.bytes);
     return Verdict::settled;
   }
@@ -95,7 +96,8 @@ QueuePair::Verdict QueuePair::settle_atomic(const layout::Slot& slot) {
   }
   layout::Atomic request;
   memcpy(&request, slot.body, sizeof request);
-  if (!segment().holds(request.result, sizeof(uint64_t))) return Verdict::waiting;
+  if (!still_there(slot) || !segment().holds(request.result, sizeof(uint64_t)))
+    return Verdict::waiting;
   std::atomic_ref<uint64_t> word(*reinterpret_cast<uint64_t*>(region->at(target.address)));
   uint64_t former = request.compare_add;
   if (slot.opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {

@@ -55,8 +55,8 @@ void QueuePair::linger() {
   auto unread = [&] {
     std::lock_guard lock(owner_.lock);
     if (qp_base.state == IBV_QPS_RTS && !reliable() && sends_outstanding()) complete_sends(true);
-    return qp_base.state == IBV_QPS_RTS && !reliable() && completed_ == posted_ &&
-           read_settled() != on_wire_;
+    bool told = completed_ == posted_ || !peer_decides();  // that they have left
+    return qp_base.state == IBV_QPS_RTS && !reliable() && told && read_settled() != on_wire_;
   };
   // By the clock, as a step may take long where many want the cores.
   uint64_t end = segment().now_ticks() + segment().ticks_in_ns(fabric::kUnreadNs);

@@ -257,6 +257,7 @@ class QueuePair : public ibv_qp_ex {
     stamp_ = layout::stamp_of(adopted_, message);
   }
   Verdict settle(const layout::Slot& slot);
+  bool still_there(const layout::Slot& slot) const;
   uint64_t arrival_at(const layout::Slot& slot) const;
   Verdict settle_send(const layout::Slot& slot, uint64_t arrival);
   Verdict settle_write(const layout::Slot& slot, uint64_t arrival);

@@ -160,41 +160,56 @@ TEST_F(DeathTest, AReliableSendOnItsWayFailsWhenThePeerDies) {
   EXPECT_EQ(finish(survivor), 0);
 }
 
-// What has left a device is on its way, whatever becomes of the sender: a completed send arrives
-// where a receive was waiting for it, although the receiver looks only when the sender has gone.
-// Nothing waits for the completion of the last one, which was looked for already.
-TEST_F(DeathTest, UnsignaledSendsOfOneThatDepartsArrive) {
+// The receiver looks when the sender is about to give its queue pair back, having sent something
+// that nothing tells it the end of: unsignaled, and looked for already; or followed by what cannot
+// leave before the receiver looks.
+class DepartingSenderTest : public DeathTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(DepartingSenderTest, WhatHasLeftItArrives) {
+  bool followed = GetParam();
   cluster("connectx", 2);
   pid_t receiver = start(0, [&] {
     Program here;
     Queue queue(here);
     Pair pair(here, queue, {.type = IBV_QPT_UC});
-    Buffer buffer(here, 8);
+    Buffer buffer(here, 1 << 20);
     pair.connect(meeting().exchange(0, pair.address()));
-    ASSERT_EQ(pair.receive({buffer.all()}), 0);
+    for (int i = 0; i < 3; ++i) ASSERT_EQ(pair.receive({buffer.all()}), 0);
     meeting().signal(3);
+    EXPECT_EQ(queue.next().byte_len, 16u);
+    meeting().signal(5);
     meeting().wait(4);
-    usleep(20'000);  // the sender is about to give its queue pair back by now
-    EXPECT_EQ(queue.next().status, IBV_WC_SUCCESS);
-    EXPECT_TRUE(buffer.holds(1));
+    usleep(20'000);
+    ibv_wc first = queue.next();
+    EXPECT_EQ(first.status, IBV_WC_SUCCESS);
+    EXPECT_EQ(first.byte_len, 8u);
   });
-  pid_t sender = start(1, [&] {
+  pid_t sender = start(1, [&, followed] {
     Program here;
     Queue queue(here);
     Pair pair(here, queue, {.type = IBV_QPT_UC, .signal_all = false});
-    Buffer buffer(here, 8);
+    Buffer buffer(here, 1 << 20);
     pair.connect(meeting().exchange(1, pair.address()));
     meeting().wait(3);
-    buffer.fill(1);
-    ASSERT_EQ(pair.send({buffer.all()}), 0);
+    ASSERT_EQ(pair.send({buffer.piece(0, 16)}), 0);
+    meeting().wait(5);
+    ASSERT_EQ(pair.send({buffer.piece(0, 8)}), 0);
     ibv_wc none;
     EXPECT_EQ(ibv_poll_cq(queue.get(), 1, &none), 0);
+    if (followed) {
+      ASSERT_EQ(pair.send({buffer.all()}), 0);
+    }
     meeting().signal(4);
   });
   EXPECT_EQ(finish(sender), 0);
   EXPECT_EQ(finish(receiver), 0);
 }
 
+INSTANTIATE_TEST_SUITE_P(Of, DepartingSenderTest, testing::Bool(),
+                         [](const auto& test) { return test.param ? "Followed" : "Unsignaled"; });
+
+// What has left a device is on its way, whatever becomes of the sender: a completed send arrives
+// where a receive was waiting for it, although the receiver looks only when the sender has gone.
 class DepartedSenderTest : public DeathTest,
                            public testing::WithParamInterface<std::tuple<size_t, bool>> {};
 
