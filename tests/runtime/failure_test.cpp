@@ -183,7 +183,7 @@ TEST(Failure, RankThatLeavesEarlyIsNamed) {
 
 TEST(Failure, MismatchedCallsNameBothSides) {
   for (const char* backend : {"mesh", "ring"}) {
-    for (const char* kind : {"size", "dtype", "operation"}) {
+    for (const char* kind : {"bytes:400000:800000", "dtype", "operation"}) {
       Yard yard("apple-thunderbolt5", 2);
       yard.backend(backend).deadline_ms(5000).start({std::string("mismatch:1:") + kind});
       for (const Outcome& outcome : yard.ranks().wait()) {

@@ -75,7 +75,7 @@ TEST(Mismatches, NameBothSides) {
          {std::tuple("max", "all_sum of 64 bytes of float32", "all_max of 64 bytes of float32"),
           std::tuple("gather", "all_gather of 64 bytes", "sum_scatter of 64 bytes of float32"),
           std::tuple("root", "broadcast of 64 bytes from rank 0", "from rank 1"),
-          std::tuple("empty", "all_sum of 0 bytes of float32", "all_sum of 64 bytes")}) {
+          std::tuple("bytes:0:64", "all_sum of 0 bytes of float32", "all_sum of 64 bytes")}) {
       Yard yard("apple-thunderbolt5", 2);
       yard.backend(backend).deadline_ms(5000).start({std::string("mismatch:1:") + kind, "barrier"});
       for (const Outcome& outcome : yard.ranks().wait()) {

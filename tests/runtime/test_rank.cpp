@@ -208,9 +208,7 @@ class Steps {
   void mismatch() {
     bool other = group_.rank() == number(1);
     std::vector<float> data(200'000);
-    if (parts_[2] == "size") {
-      group_.all_sum(data.data(), data.data(), other ? 800'000 : 400'000, Dtype::Float32);
-    } else if (parts_[2] == "bytes") {
+    if (parts_[2] == "bytes") {
       auto bytes = static_cast<size_t>(number(other ? 4 : 3));
       group_.all_sum(data.data(), data.data(), bytes, Dtype::Float32);
     } else if (parts_[2] == "dtype") {
@@ -224,8 +222,6 @@ class Steps {
       group_.all_gather(data.data(), data.data() + 16, 64);
     } else if (parts_[2] == "root") {
       group_.broadcast(data.data(), 64, other ? 1 : 0);
-    } else if (parts_[2] == "empty") {
-      group_.all_sum(data.data(), data.data(), other ? 64 : 0, Dtype::Float32);
     } else if (other) {
       group_.barrier();
     } else {

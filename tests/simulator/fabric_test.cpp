@@ -220,6 +220,7 @@ TEST_F(FabricTest, CreatingSweepsFirst) {
 TEST_F(FabricTest, SweepSparesTheLiving) {
   Fabric fabric = make();
   sweep();
+  EXPECT_EQ(folder_.files(), 1);
   EXPECT_NO_THROW(Fabric::attach(fabric.name()));
 }
 
