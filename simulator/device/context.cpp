@@ -21,24 +21,10 @@ uint32_t open_contexts(const Segment& segment, uint32_t device) {
   uint32_t open = 0;
   for (uint32_t i = 0; i < segment.header().contexts_used.load(); ++i) {
     const layout::Context& record = segment.context(i);
-    open += record.owner.load(std::memory_order_acquire) != 0 && record.device == device;
+    open += record.owner.load(std::memory_order_acquire) != 0 &&
+            record.device.load(std::memory_order_acquire) == device + 1;
   }
   return open;
-}
-
-// Takes a context's record if the device has one left. The limit is checked and the record taken
-// under the device's lock, so that two who ask at once cannot both get the last.
-std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
-  const Segment& segment = attachment.segment();
-  fabric::RobustLock lock(segment, segment.device(device).lock, attachment.process());
-  fabric::Limit limit = limit_of(segment, device, Resource::contexts);
-  if (limit.most != 0 && static_cast<int64_t>(open_contexts(segment, device)) >= limit.most) {
-    errno = limit.error_number;
-    return std::nullopt;
-  }
-  std::optional<uint32_t> index = segment.claim_context(attachment.process());
-  if (index) segment.context(*index).device = device;
-  return index;
 }
 
 layout::Shared<int32_t>& count_of(layout::Context& record, Resource resource) {
@@ -52,6 +38,29 @@ layout::Shared<int32_t>& count_of(layout::Context& record, Resource resource) {
     default:
       return record.memory_regions;
   }
+}
+
+// Takes a context's record if the device has one left. The limit is checked and the record taken
+// under the device's lock, so that two who ask at once cannot both get the last.
+std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
+  const Segment& segment = attachment.segment();
+  fabric::RobustLock lock(segment, segment.device(device).lock, attachment.process());
+  fabric::Limit limit = limit_of(segment, device, Resource::contexts);
+  if (limit.most != 0 && static_cast<int64_t>(open_contexts(segment, device)) >= limit.most) {
+    errno = limit.error_number;
+    return std::nullopt;
+  }
+  std::optional<uint32_t> index = segment.claim_context(attachment.process());
+  if (!index) return std::nullopt;
+  layout::Context& record = segment.context(*index);
+  record.opened_ticks = segment.now_ticks();
+  record.regions.store(0);
+  for (Resource each : {Resource::protection_domains, Resource::completion_queues,
+                        Resource::queue_pairs, Resource::memory_regions}) {
+    count_of(record, each).store(0);
+  }
+  record.device.store(device + 1, std::memory_order_release);
+  return index;
 }
 
 void ring_all(const Segment& segment) {
@@ -99,12 +108,6 @@ Context::Context(Attachment& attachment, uint32_t device, uint32_t record_index,
   context.abi_compat = __VERBS_ABI_IS_EXTENDED;
   context.num_comp_vectors = 1;
   pthread_mutex_init(&context.mutex, nullptr);
-  record().opened_ticks = segment().now_ticks();
-  record().regions.store(0);
-  for (Resource each : {Resource::protection_domains, Resource::completion_queues,
-                        Resource::queue_pairs, Resource::memory_regions}) {
-    count_of(record(), each).store(0);
-  }
   topology_epoch_ = segment().header().topology_epoch.load();
   port_active_ = port_active(segment(), static_cast<int32_t>(port_index()));
 }
@@ -117,7 +120,7 @@ Context::~Context() {
   });
   regions.close();
   attachment_.trace({layout::TraceKind::close_device});
-  record().owner.store(0, std::memory_order_release);
+  segment().give_back_context(record_index_);
   if (profile().at_context_limit == fabric::AtLimit::block) ring_all(segment());
   pthread_mutex_destroy(&context.mutex);
 }
@@ -129,7 +132,8 @@ int Context::take(Resource resource) {
     int64_t used = 0;
     for (uint32_t i = 0; i < segment().header().contexts_used.load(); ++i) {
       layout::Context& other = segment().context(i);
-      if (other.owner.load(std::memory_order_acquire) != 0 && other.device == device_) {
+      if (other.owner.load(std::memory_order_acquire) != 0 &&
+          other.device.load(std::memory_order_acquire) == device_ + 1) {
         used += count_of(other, resource).load(std::memory_order_relaxed);
       }
     }

@@ -1,4 +1,6 @@
 // What becomes of what a dead process held.
+#include <unistd.h>
+
 #include "fabric/segment.h"
 #include "platform/doorbell.h"
 #include "platform/process.h"
@@ -23,38 +25,58 @@ bool Segment::reaches_into(const QueuePair& pair, uint32_t process) const {
 
 void Segment::reap(uint32_t index) const {
   Process& record = process(index);
-  uint32_t owner = index + 1, expected = kLive;
-  if (record.state.compare_exchange_strong(expected, kDead)) {
+  uint32_t seen = kLive;
+  if (record.state.load() == kLive) {
     record.died_ticks.store(now_ticks());
-    auto give_back = [&](auto table, const Shared<uint32_t>& used) {
-      for (uint32_t i = 0; i < used.load(); ++i) {
-        uint32_t held = owner;
-        (this->*table)(i).owner.compare_exchange_strong(held, 0);
-      }
-    };
-    // First: they say who may have a queue pair now.
-    for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
-      if (share(i).owner.load() == owner) give_back_share(i);
-    }
-    give_back(&Segment::shared_queue, header().shared_queues_used);
-    for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
-      QueuePair& pair = queue_pair(i);
-      if (pair.owner.load() != owner) continue;
-      if (pair.domain.load() != 0)
-        hand_over(i, index);  // it receives only
-      else
-        pair.life.store(0, std::memory_order_release);
-    }
-    give_back(&Segment::completion_queue, header().completion_queues_used);
-    for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
-      uint32_t held = owner;
-      bool had = context(i).owner.compare_exchange_strong(held, 0);
-      if (had && profile().killed_owner_leaks) lose_context(context(i).device);
-    }
+    record.state.compare_exchange_strong(seen, kDead);
   }
-  if (record.state.load() != kDead) return;
-  if (unread_of(index) && now_ticks() - record.died_ticks.load() < ticks_in_ns(kUnreadNs)) return;
-  bury(index);
+  // One at a time: what a second one gives back might already be that of the record's next owner.
+  seen = record.state.load();
+  bool abandoned = state_of(seen) == kReaping && !platform::process_alive(pid_of(seen));
+  if (seen != kDead && !abandoned) return;
+  if (!record.state.compare_exchange_strong(seen, state_with(kReaping, getpid()))) return;
+  give_back_claims(index);
+  bool recent = now_ticks() - record.died_ticks.load() < ticks_in_ns(kUnreadNs);
+  if ((unread_of(index) && recent) || reached_into(index)) {
+    record.state.store(kDead, std::memory_order_release);
+    return;
+  }
+  give_back_messages(index);
+  record.state.store(kBuried, std::memory_order_release);
+}
+
+void Segment::give_back_claims(uint32_t index) const {
+  uint32_t owner = index + 1;
+  auto give_back = [&](Shared<uint32_t>& word) {
+    uint32_t held = owner;
+    return word.compare_exchange_strong(held, 0);
+  };
+  // First: they say who may have a queue pair now.
+  for (uint32_t i = 0; i < header().shares_used.load(); ++i) {
+    if (share(i).owner.load() == owner) give_back_share(i);
+  }
+  for (uint32_t i = 0; i < header().shared_queues_used.load(); ++i) {
+    give_back(shared_queue(i).owner);
+  }
+  for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
+    QueuePair& pair = queue_pair(i);
+    give_back(pair.lock);
+    if (pair.owner.load() != owner) continue;
+    if (pair.domain.load() != 0)
+      hand_over(i, index);  // it receives only
+    else
+      pair.life.store(0, std::memory_order_release);
+  }
+  for (uint32_t i = 0; i < header().completion_queues_used.load(); ++i) {
+    give_back(completion_queue(i).owner);
+  }
+  for (uint32_t i = 0; i < header().contexts_used.load(); ++i) {
+    if (context(i).owner.load() != owner) continue;
+    uint32_t device = context(i).device.load();
+    if (device != 0 && profile().killed_owner_leaks) lose_context(device - 1);
+    give_back_context(i);
+  }
+  for (uint32_t i = 0; i < header().device_count; ++i) give_back(device(i).lock);
 }
 
 const Share* Segment::heir(uint32_t queue_pair) const {
@@ -126,15 +148,17 @@ bool Segment::unread_of(uint32_t index) const {
   return found;
 }
 
-void Segment::bury(uint32_t index) const {
-  Process& record = process(index);
-  uint32_t owner = index + 1, expected = kDead;
+bool Segment::reached_into(uint32_t index) const {
   // Whoever reaches into its shared pages began before it was known to be dead.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
-    if (reaches_into(queue_pair(i), index)) return;
+    if (reaches_into(queue_pair(i), index)) return true;
   }
-  if (!record.state.compare_exchange_strong(expected, kBurying)) return;
+  return false;
+}
+
+void Segment::give_back_messages(uint32_t index) const {
+  uint32_t owner = index + 1;
   for (uint32_t i = 0; i < header().queue_pairs_used.load(); ++i) {
     QueuePair& pair = queue_pair(i);
     if (pair.owner.load() != owner) continue;
@@ -145,11 +169,10 @@ void Segment::bury(uint32_t index) const {
     if (block_owner(i).load(std::memory_order_relaxed) != owner) continue;
     uint64_t offset = header().blocks + uint64_t{i} * kBlockBytes;
     // The trace tells what the dead did last; it goes when its record is used again.
-    if (record.trace != 0 && offset - record.trace < kTraceBytes) continue;
+    if (uint64_t trace = process(index).trace; trace != 0 && offset - trace < kTraceBytes) continue;
     memory_.discard(offset, kBlockBytes);
     block_owner(i).store(kUnowned, std::memory_order_release);
   }
-  record.state.store(kBuried, std::memory_order_release);
 }
 
 void Segment::reap_if_dead(const Shared<uint32_t>& owner) const {
@@ -159,14 +182,21 @@ void Segment::reap_if_dead(const Shared<uint32_t>& owner) const {
 
 void Segment::reap_dead() const {
   for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
-    if (process(i).state.load() == kLive && !alive(i)) reap(i);
+    uint32_t seen = process(i).state.load();
+    if (seen == kLive && !alive(i)) reap(i);
+    // It did not come to live: there is nobody's message to wait for.
+    if (state_of(seen) == kClaimed && !platform::process_alive(pid_of(seen))) {
+      process(i).died_ticks.store(0);
+      process(i).state.compare_exchange_strong(seen, kDead);
+    }
   }
-  bury_dead();
+  reap_further();
 }
 
-void Segment::bury_dead() const {
+void Segment::reap_further() const {
   for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
-    if (process(i).state.load() == kDead) reap(i);
+    RecordState state = state_of(process(i).state.load());
+    if (state == kDead || state == kReaping) reap(i);
   }
 }
 

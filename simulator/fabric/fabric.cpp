@@ -114,7 +114,7 @@ Snapshot Fabric::snapshot() const {
   std::lock_guard lock(impl_->mutex);
   const Segment& segment = impl_->segment;
   // Who looks on sees to it that the time which the dead are left for their messages ends.
-  segment.bury_dead();
+  segment.reap_further();
   Snapshot out = impl_->inspector.look(segment);
   out.faults = view_faults(segment);
   return out;

@@ -223,7 +223,7 @@ Snapshot Inspector::look(const Segment& segment) {
     uint32_t state = segment.process(i).state.load(std::memory_order_acquire);
     ProcessView process;
     process.index = static_cast<int>(i);
-    if (state >= kLive) process = view(segment, i);
+    if (state_of(state) >= kLive) process = view(segment, i);
     Seen now{process.progress, process.empty_polls};
     if (process.activity == Activity::elsewhere && now.empty_polls > seen_[i].empty_polls) {
       process.activity = Activity::polling;
@@ -237,9 +237,10 @@ Snapshot Inspector::look(const Segment& segment) {
   for (uint32_t i = 0; i < context_index.size(); ++i) {
     const Context& record = segment.context(i);
     uint32_t owner = record.owner.load(std::memory_order_acquire);
-    if (owner == 0) continue;
+    uint32_t device = record.device.load(std::memory_order_acquire);
+    if (owner == 0 || device == 0) continue;
     context_index[i] = static_cast<int>(out.contexts.size());
-    out.contexts.push_back({static_cast<int>(owner) - 1, static_cast<int>(record.device),
+    out.contexts.push_back({static_cast<int>(owner) - 1, static_cast<int>(device) - 1,
                             segment.to_ns(record.opened_ticks), record.protection_domains.load(),
                             record.completion_queues.load(), record.queue_pairs.load(),
                             record.memory_regions.load()});

@@ -71,7 +71,7 @@ struct alignas(kCacheLine) SegmentHeader {
   Shared<uint32_t> sharing_epoch;   // changes with every XRC receiver
   Shared<uint64_t> simulated_ticks;
 
-  // How far the tables have been used: the highest index claimed so far + 1.
+  // How far the tables may have been used: the highest index that anybody tried to claim so far + 1.
   alignas(kCacheLine) Shared<uint32_t> processes_used;
   Shared<uint32_t> contexts_used, queue_pairs_used, completion_queues_used, shared_queues_used, shares_used;
   Shared<uint32_t> next_queue_pair;  // where to look for a free one: numbers are reused late
@@ -156,9 +156,18 @@ struct Switch {
   char name[kNameBytes];
 };
 
-// Dead: what it put on wires is still there for those who have not looked. Buried: nothing of it is left
-// but this record and its trace.
-enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead, kBurying, kBuried };
+// Dead: what it put on wires is still there for those who have not looked. Reaping: somebody gives back
+// what it held. Buried: nothing of it is left but this record and its trace.
+enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead, kReaping, kBuried };
+// Claimed and reaping say who is at it, as Process::state: should that one die, another takes over.
+inline constexpr uint32_t kStateBits = 3;
+constexpr uint32_t state_with(RecordState state, int32_t pid) {
+  return state | static_cast<uint32_t>(pid) << kStateBits;
+}
+constexpr RecordState state_of(uint32_t word) {
+  return static_cast<RecordState>(word & ((1u << kStateBits) - 1));
+}
+constexpr int32_t pid_of(uint32_t word) { return static_cast<int32_t>(word >> kStateBits); }
 
 // One event in a process's trace. A message has the same number in its sender's trace and in its
 // receiver's: its stamp on the ring, or see datagram_number(). 0: it never got onto a wire.
@@ -192,7 +201,7 @@ enum class TraceKind : uint8_t {
 };
 
 struct alignas(128) Process {
-  Shared<uint32_t> state;  // RecordState
+  Shared<uint32_t> state;  // RecordState; state_with() a pid for some
   int32_t pid;
   uint64_t start_time;
   uint32_t node;
@@ -234,8 +243,8 @@ inline constexpr uint32_t kMostShared = 64;
 enum class WaitReason : uint32_t { none, context_limit, completion_event, async_event, fault, arrival };
 
 struct alignas(kCacheLine) Context {
-  Shared<uint32_t> owner;  // process + 1, 0: free
-  uint32_t device;
+  Shared<uint32_t> owner;   // process + 1, 0: free
+  Shared<uint32_t> device;  // its index + 1, 0: none yet
   uint64_t opened_ticks;
   Shared<uint64_t> regions;  // offset of kShownRegions of them, 0: none
   Shared<int32_t> protection_domains, completion_queues, queue_pairs, memory_regions;

@@ -141,10 +141,10 @@ std::optional<uint32_t> Segment::claim_process() const {
     for (uint32_t i = 0; i < kMaxProcesses; ++i) {
       Process& record = process(i);
       if (i >= backed && !commit(record)) return std::nullopt;
+      raise_to(header().processes_used, i + 1);
       uint32_t expected = wanted;
-      if (record.state.compare_exchange_strong(expected, kClaimed)) {
+      if (record.state.compare_exchange_strong(expected, state_with(kClaimed, getpid()))) {
         release(std::exchange(record.trace, 0), kTraceBytes);
-        raise_to(header().processes_used, i + 1);
         return i;
       }
     }
@@ -171,10 +171,9 @@ std::optional<uint32_t> Segment::claim(T& (Segment::*table)(uint32_t) const, uin
   for (uint32_t i = first; i < count; ++i) {
     T& record = (this->*table)(i);
     if (!commit(record)) return std::nullopt;
-    if (take(record, process)) {
-      raise_to(used, i + 1);
-      return i;
-    }
+    // First: what somebody had taken who died here would not be found.
+    raise_to(used, i + 1);
+    if (take(record, process)) return i;
   }
   errno = ENOMEM;
   return std::nullopt;
@@ -203,10 +202,8 @@ std::optional<uint32_t> Segment::claim_queue_pair(uint32_t process) const {
     uint32_t i = header().next_queue_pair.fetch_add(1, std::memory_order_relaxed) % kMaxQueuePairs;
     if (i < 16) continue;
     if (!commit(queue_pair(i))) return std::nullopt;
-    if (take(queue_pair(i), process)) {
-      raise_to(header().queue_pairs_used, i + 1);
-      return i;
-    }
+    raise_to(header().queue_pairs_used, i + 1);
+    if (take(queue_pair(i), process)) return i;
   }
   errno = ENOMEM;
   return std::nullopt;

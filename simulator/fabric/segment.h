@@ -84,6 +84,10 @@ class Segment {
   std::optional<uint32_t> claim_shared_queue(uint32_t process) const;
   std::optional<uint32_t> claim_share(uint32_t process) const;
 
+  void give_back_context(uint32_t i) const {
+    context(i).device.store(0, std::memory_order_relaxed);
+    context(i).owner.store(0, std::memory_order_release);
+  }
   void give_back_share(uint32_t i) const {
     share(i).domain.store(0, std::memory_order_release);
     share(i).owner.store(0, std::memory_order_release);
@@ -112,21 +116,24 @@ class Segment {
   // Whether this queue pair's process, which lives, reaches into the memory of `process`.
   bool reaches_into(const layout::QueuePair& pair, uint32_t process) const;
   // Gives back what a dead process held: at once what nobody else looks at, and the messages that it put
-  // on wires when its peers have had their chance to take them. May be called again and again.
+  // on wires when its peers have had their chance to take them. May be called again and again, by many,
+  // and by one that dies of it: nothing is done while another is at it.
   void reap(uint32_t process) const;
   // Reaps the owner of a record, as its word says it, if that is found dead.
   void reap_if_dead(const layout::Shared<uint32_t>& owner) const;
   // Reaps every process that is found dead.
   void reap_dead() const;
   // The rest of it for those that were found dead before.
-  void bury_dead() const;
+  void reap_further() const;
 
  private:
   bool open_blocks(uint32_t end) const;
   void lose_context(uint32_t device) const;
   bool unread(const layout::QueuePair& pair) const;
   bool unread_of(uint32_t process) const;
-  void bury(uint32_t process) const;
+  bool reached_into(uint32_t process) const;
+  void give_back_claims(uint32_t process) const;
+  void give_back_messages(uint32_t process) const;
 
   Segment(std::string name, platform::SharedMemory memory)
       : name_(std::move(name)), memory_(std::move(memory)) {}

@@ -76,6 +76,8 @@ bool process_alive(pid_t pid, uint64_t start_time) {
   return now.start_time == start_time && !now.zombie;
 }
 
+bool process_alive(pid_t pid) { return process_alive(pid, process_start_time(pid)); }
+
 int usable_processors() {
 #ifdef RAILYARD_LINUX
   cpu_set_t allowed;

@@ -14,6 +14,9 @@ uint64_t process_start_time(pid_t pid);
 // Whether the process with this pid and start time still runs. A zombie counts as gone.
 bool process_alive(pid_t pid, uint64_t start_time);
 
+// The same of whichever process has this pid now.
+bool process_alive(pid_t pid);
+
 // How many processors this process may use, as its affinity says where the system has one; at
 // least 1.
 int usable_processors();

@@ -74,7 +74,7 @@ class SharedPagesTest : public VerbsTest {
     Program here;
     Queue queue{here};
     Pair pair;
-    Buffer buffer{here, 2 * kBytes, Buffer::kAllAccess};
+    Buffer buffer{here, map_memory(), 2 * kBytes, Buffer::kAllAccess};
     Side(Meeting& meeting, int me, ibv_qp_type type) : pair(here, queue, {.type = type}) {
       Address mine = pair.address();
       pair.connect(meeting.exchange(me, mine));

@@ -4,14 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <signal.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "single_steps.h"
 
 namespace railyard::sim {
 namespace {
@@ -75,56 +75,22 @@ TEST_F(SpinLockTest, NobodyIsInsideWithAnother) {
   EXPECT_GE(turns_, 2 * kLongAlone);
 }
 
-#if defined(__linux__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+#ifdef RAILYARD_SINGLE_STEPS
 
-// A thread that is stopped after so many instructions, for as long as one likes.
-class Stopper {
- public:
-  static void prepare() {
-    struct sigaction action = {};
-    action.sa_sigaction = [](int, siginfo_t*, void* context) {
-      step(static_cast<ucontext_t*>(context));
-    };
-    action.sa_flags = SA_SIGINFO;
-    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
-  }
-  static void arm(int steps) {
-    left_ = steps;
-    stopped_ = released_ = false;
-  }
-  // From the next instruction on, of this thread.
-  static void begin() {
-    asm volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; orq $0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
-  }
-  static void end() {
-    asm volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; andq $~0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
-  }
-  static bool stopped() { return stopped_; }
-  static void release() { released_ = true; }
+using test::SingleSteps;
 
- private:
-  static void step(ucontext_t* context) {
-    if (--left_ > 0) return;
-    context->uc_mcontext.gregs[REG_EFL] &= ~0x100ll;
-    stopped_ = true;
-    while (!released_) sched_yield();
-  }
+std::atomic<bool> g_stopped = false, g_released = false;
 
-  static inline int left_ = 0;
-  static inline std::atomic<bool> stopped_ = false, released_ = false;
-};
+void stop() {
+  g_stopped = true;
+  while (!g_released) sched_yield();
+}
 
 // A thread may lose its core after any instruction, for so long that the lock leans elsewhere
 // meanwhile.
 TEST_F(SpinLockTest, AThreadMayBeStoppedAnywhere) {
   constexpr int kSteps = 120;  // of lock() and unlock(), and some more
   constexpr int kTries = 50;   // milliseconds in which somebody gets a lock that is free
-  Stopper::prepare();
   int got_it = 0;
   for (int steps = 1; steps <= kSteps; ++steps) {
     SpinLock lock;
@@ -134,18 +100,19 @@ TEST_F(SpinLockTest, AThreadMayBeStoppedAnywhere) {
         lock.unlock();
       }
     };
-    Stopper::arm(steps);
+    g_stopped = g_released = false;
+    SingleSteps::arm(steps, stop);
     std::atomic<bool> other_inside = false, other_may_leave = false, met = false, done = false;
     std::thread one([&] {
       alone(4000);
-      Stopper::begin();
+      SingleSteps::begin();
       lock.lock();
       met = other_inside && !other_may_leave;
       lock.unlock();
-      Stopper::end();
+      SingleSteps::end();
       done = true;
     });
-    while (!Stopper::stopped() && !done) std::this_thread::yield();
+    while (!g_stopped && !done) std::this_thread::yield();
     std::thread other([&] {
       alone(20'000);
       lock.lock();
@@ -156,7 +123,7 @@ TEST_F(SpinLockTest, AThreadMayBeStoppedAnywhere) {
     });
     for (int tries = 0; !other_inside && tries < kTries; ++tries) usleep(1000);
     got_it += other_inside;
-    Stopper::release();
+    g_released = true;
     usleep(1000);
     other_may_leave = true;
     one.join();
@@ -165,7 +132,6 @@ TEST_F(SpinLockTest, AThreadMayBeStoppedAnywhere) {
   }
   EXPECT_GT(got_it, 0);
   EXPECT_LT(got_it, kSteps);
-  signal(SIGTRAP, SIG_DFL);
 }
 
 #endif

@@ -86,10 +86,15 @@ int Program::gid_index() const {
   return memcmp(&second, &zero, sizeof zero) == 0 ? 0 : 1;
 }
 
-Buffer::Buffer(Program& program, size_t bytes, int access) : bytes_(bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+Buffer::Buffer(Program& program, size_t bytes, int access)
+    : Buffer(program,
+             static_cast<uint8_t*>(
+                 mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+             bytes, access) {}
+
+Buffer::Buffer(Program& program, uint8_t* memory, size_t bytes, int access)
+    : bytes_(bytes), data_(memory) {
   if (memory == MAP_FAILED) give_up("mmap");
-  data_ = static_cast<uint8_t*>(memory);
   region_ = ibv_reg_mr(program.domain, data_, bytes, access);
   if (!region_) give_up("ibv_reg_mr");
 }

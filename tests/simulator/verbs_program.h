@@ -62,6 +62,8 @@ class Buffer {
       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
 
   Buffer(Program& program, size_t bytes, int access = IBV_ACCESS_LOCAL_WRITE);
+  // Of memory that was mapped, which it takes over.
+  Buffer(Program& program, uint8_t* memory, size_t bytes, int access);
   Buffer(const Buffer&) = delete;
   ~Buffer();
 
