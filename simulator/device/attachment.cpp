@@ -38,6 +38,9 @@ constexpr double kAwakeNs = 50'000;
 // is scheduled at once when it is woken; who merely waits for its turn may wait for a whole time
 // slice.
 constexpr double kTurnNs = 10'000;
+// While there is work the core is offered to others that often: each offer takes as long as to copy
+// 40 KB.
+constexpr double kOfferNs = 200'000;
 // How often to look at what nobody may ring for: a peer that died, a timer.
 constexpr int64_t kWatchNs = 50'000'000;
 constexpr int64_t kTimerNs = 200'000;
@@ -218,16 +221,20 @@ void Attachment::share_pages(uintptr_t begin, uintptr_t end) {
 
 void Attachment::help() {
   uint64_t awake = segment_.ticks_in_ns(kAwakeNs), turn = segment_.ticks_in_ns(kTurnNs);
-  uint64_t last_work = 0;
+  uint64_t offer = segment_.ticks_in_ns(kOfferNs);
+  uint64_t last_work = 0, last_offer = 0;
   for (;;) {
     uint32_t seen = record_->doorbell.load(std::memory_order_acquire);
-    if (attend().worked) last_work = platform::ticks();
+    bool worked = attend().worked;
     mend_hot_memory();
     date_progress();
     uint64_t now = platform::ticks();
+    if (worked) last_work = now;
+    if (worked && now - last_offer < offer) continue;
     if (now - last_work < awake) {
       sched_yield();
-      if (platform::ticks() - now < turn) continue;
+      last_offer = platform::ticks();
+      if (last_offer - now < turn) continue;
       last_work = 0;
     }
     // Whoever posts next either sees that the helper sleeps, or is seen by this second look.

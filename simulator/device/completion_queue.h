@@ -52,20 +52,23 @@ class CompletionQueue : public ibv_cq_ex {
   // by an asynchronous event.
   ibv_wc& add() {
     direct_ = taken_ < wanted_ && empty();
-    ibv_wc& place = direct_             ? out_[taken_]
-                    : size() < entries_ ? ring_[written_ & (capacity_ - 1)]
-                                        : lost_;
-    place = {};
-    return place;
+    ibv_wc* place = &lost_;
+    if (direct_) [[likely]]
+      place = &out_[taken_];
+    else if (size() < entries_) [[likely]]
+      place = &ring_[written_ & (capacity_ - 1)];
+    *place = {};
+    return *place;
   }
-  void publish(const ibv_wc& completion, bool solicited) {
+  [[gnu::always_inline]] void publish(const ibv_wc& completion, bool solicited) {
     if (&completion == &lost_) [[unlikely]]
       return lose();
     if (ticks_) [[unlikely]]
       note_time();
     record_.written.store(++written_, std::memory_order_relaxed);
     if (solicited || completion.status != IBV_WC_SUCCESS) solicited_ = written_;
-    if (direct_) count_taken();
+    if (direct_) [[likely]]
+      count_taken();
     if (armed_ != 0) [[unlikely]]
       tell_of_latest();
   }
@@ -118,9 +121,10 @@ class CompletionQueue : public ibv_cq_ex {
   void note_time();
   void tell_of_latest();      // if whoever waits for events wants to hear of it
   void tell(uint64_t count);  // of so many completions
-  void count_taken() {
+  [[gnu::always_inline]] void count_taken() {
     ++taken_;
-    if (ticks_) current.ticks = ticks_[read_ & (capacity_ - 1)];
+    if (ticks_) [[unlikely]]
+      current.ticks = ticks_[read_ & (capacity_ - 1)];
     record_.read.store(++read_, std::memory_order_relaxed);
   }
 

@@ -76,7 +76,8 @@ class Context : public verbs_context {
   std::vector<std::unique_ptr<QueuePair>> visited;
   std::vector<CompletionQueue*> completion_queues;
   std::vector<SharedReceiveQueue*> shared_queues;
-  uint32_t extended_queues = 0;  // of those, XRC's
+  uint32_t extended_queues = 0;                    // of those, XRC's
+  const CompletionQueue* latest_polled = nullptr;  // it may be gone
   // Looks anew for receivers to visit: a shared receive queue or a queue pair has come or gone
   // here.
   void look_for_receivers() { sharing_epoch_ = 0; }

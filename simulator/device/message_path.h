@@ -17,13 +17,11 @@ inline void add(layout::Shared<uint64_t>& count, uint64_t more = 1) {
 inline QueuePair::Send& QueuePair::enqueue(const ibv_send_wr& request, uint64_t bytes,
                                            uint32_t units) {
   Send& send = send_at(posted_++);
-  send = {};
-  send.id = request.wr_id;
-  send.bytes = static_cast<uint32_t>(bytes);
-  send.units = units;
-  send.opcode = request.opcode;
-  send.failure = IBV_WC_SUCCESS;
-  send.signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED);
+  send = {.id = request.wr_id,
+          .bytes = static_cast<uint32_t>(bytes),
+          .units = units,
+          .opcode = request.opcode,
+          .signaled = signal_all_ || (request.send_flags & IBV_SEND_SIGNALED)};
   used_units_ += send.units;
   awaited_ += send.signaled;
   add(record_.bytes_out, bytes);
@@ -35,24 +33,24 @@ inline layout::Slot& QueuePair::free_slot() {
       segment().bytes_at(record_.ring + (on_wire_ & send_mask_) * record_.slot_bytes));
 }
 
-inline void QueuePair::describe(const ibv_send_wr& request, const Send& send,
-                                uint64_t arrival_ticks, layout::Slot& slot) const {
+inline void QueuePair::describe(const ibv_send_wr& request, uint64_t bytes, uint64_t arrival_ticks,
+                                layout::Slot& slot) const {
   // A peer that still looks at what lay here, of an earlier connection, sees that it goes.
   slot.stamp.store(0, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
   slot.arrival_ticks.store(arrival_ticks, std::memory_order_relaxed);
-  slot.bytes = send.bytes;
+  slot.bytes = static_cast<uint32_t>(bytes);
   slot.opcode = static_cast<uint8_t>(request.opcode);
   slot.flags = request.send_flags & IBV_SEND_SOLICITED ? layout::kSolicited : 0;
   slot.immediate = request.imm_data;
 }
 
-inline void QueuePair::publish(Send& send, layout::Slot& slot) {
-  send.on_wire = true;
-  send.wire = on_wire_++;
-  record_.on_wire.store(on_wire_, std::memory_order_relaxed);
-  slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), send.wire),
+inline uint64_t QueuePair::publish(layout::Slot& slot) {
+  uint64_t wire = on_wire_++;
+  slot.stamp.store(layout::stamp_of(record_.connection.load(std::memory_order_relaxed), wire),
                    std::memory_order_release);
+  record_.on_wire.store(on_wire_, std::memory_order_relaxed);
+  return wire;
 }
 
 // Where in the segment the payload of a message lies that is not left in place; nullptr: the
@@ -88,13 +86,19 @@ inline void QueuePair::wake_peer_for(const Send& send) const {
     wake_peer_now(send);
 }
 
-inline ReceiveQueue& QueuePair::receives() { return shared_ ? shared_->receives : own_receives_; }
+inline ReceiveQueue& QueuePair::receives() {
+  if (shared_) [[unlikely]]
+    return shared_->receives;
+  return own_receives_;
+}
 inline const ReceiveQueue& QueuePair::receives() const {
-  return shared_ ? shared_->receives : own_receives_;
+  return const_cast<QueuePair*>(this)->receives();
 }
 
 inline CompletionQueue* QueuePair::completions_of_receives() const {
-  return extended_reliable() ? shared_->completions : receive_queue();
+  if (extended_reliable()) [[unlikely]]
+    return shared_->completions;
+  return receive_queue();
 }
 
 // Gives the oldest receive back to the program: its completion, to be filled and published.
@@ -137,7 +141,9 @@ inline bool QueuePair::still_there(const layout::Slot& slot) const {
   ibv_wc& wc = take_receive(status, bytes, stamp());
   wc.opcode = opcode;
   wc.src_qp = record_.peer_number.load(std::memory_order_relaxed);
-  if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+  if (slot.opcode == IBV_WR_SEND) [[likely]] {
+    // Nothing comes with it.
+  } else if (slot.opcode == IBV_WR_SEND_WITH_IMM || slot.opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
     wc.wc_flags = IBV_WC_WITH_IMM;
     wc.imm_data = slot.immediate;
   } else if (slot.opcode == IBV_WR_SEND_WITH_INV && status == IBV_WC_SUCCESS) {

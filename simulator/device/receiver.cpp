@@ -66,7 +66,10 @@ int QueuePair::post_receive(ibv_recv_wr* requests, ibv_recv_wr** bad) {
                static_cast<uint32_t>(request->num_sge) > cap_.max_recv_sge) {
       error = EINVAL;
     } else {
-      for (int i = 0; i < request->num_sge; ++i) bytes += request->sg_list[i].length;
+      if (request->num_sge == 1) [[likely]]
+        bytes = request->sg_list->length;
+      else
+        for (int i = 0; i < request->num_sge; ++i) bytes += request->sg_list[i].length;
       units = units_of(bytes);
       spoiled = !own_receives_.has_room(units);
       if (spoiled && profile.over_post == fabric::OverPost::refuse) error = profile.over_post_error;

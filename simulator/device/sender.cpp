@@ -289,7 +289,7 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   Passage passage{ticks, ticks};
   if (shaped && !pass(send, ticks, passage)) return false;
   layout::Slot& slot = free_slot();
-  describe(request, send, passage.arrival_ticks, slot);
+  describe(request, send.bytes, passage.arrival_ticks, slot);
   if (passage.corrupted) slot.flags |= layout::kCorrupted;
   if (!open) slot.flags |= layout::kStranded;
   if (atomic(request.opcode)) {
@@ -304,7 +304,8 @@ bool QueuePair::put_on_wire(const ibv_send_wr& request, Send& send, uint64_t tic
   send.failure = load(request, send, slot);
   if (send.failure != IBV_WC_SUCCESS) return false;
   slot.carriage = send.carriage;
-  publish(send, slot);
+  send.wire = publish(slot);
+  send.on_wire = true;
   return true;
 }
 

@@ -3,6 +3,9 @@
 // nothing is armed, traced or shaped. Each function here asks first whether that is so, all at
 // once, and then does what the long way in sender.cpp and receiver.cpp would do; where it is not,
 // it has done nothing. Whoever wants to see every message go the long way arms a trace.
+//
+// The answers are marked as unlikely: what comes behind so many questions compilers take for rare
+// otherwise, and make it small rather than fast.
 #include <algorithm>
 #include <cstring>
 
@@ -42,49 +45,60 @@ bool QueuePair::on_plain_way() const {
          header.topology_epoch.load(std::memory_order_acquire) == topology_epoch_ && reachable_;
 }
 
-// Reads the clock when the message is on its way: nothing else takes as long, and the peer hardly
-// ever asks for the time.
+// First the message is sent on its way, then written down what has to be known of it here. So is
+// the time: nothing else takes as long to ask for, and the peer hardly ever does.
 bool QueuePair::send_short(const ibv_send_wr& request, uint64_t& ticks) {
-  if (!sends(request.opcode) || request.num_sge != 1) return false;
+  if (!sends(request.opcode) || request.num_sge != 1) [[unlikely]]
+    return false;
   const ibv_sge& sge = *request.sg_list;
-  if (sge.length == 0 || sge.length > short_bytes_) return false;
-  if (qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way()) return false;
+  if (sge.length == 0 || sge.length > short_bytes_) [[unlikely]]
+    return false;
+  if (qp_base.state != IBV_QPS_RTS || failing_ || !on_plain_way()) [[unlikely]]
+    return false;
   layout::Slot& slot = free_slot();
   bool fits = sge.length <= slot_room_;
   platform::will_write(&slot, fits ? payload_offset(IBV_WR_SEND) + sge.length : sizeof slot);
   uint64_t life = peer_record().life.load(std::memory_order_acquire);
-  if (life == 0 || life != peer_life_ || life != listening_life_ || peer_dead_) return false;
+  if (life == 0 || life != peer_life_ || life != listening_life_ || peer_dead_) [[unlikely]]
+    return false;
   const std::byte* from = reinterpret_cast<const std::byte*>(sge.addr);
   if (request.send_flags & IBV_SEND_INLINE) {
-    if (sge.length > cap_.max_inline_data) return false;
+    if (sge.length > cap_.max_inline_data) [[unlikely]]
+      return false;
   } else {
     const Region* region = owner_.regions.find(sge.lkey);
     if (!region || region->domain != qp_base.pd || !region->covers(sge.addr, sge.length))
+        [[unlikely]]
       return false;
     from = region->at(sge.addr);
   }
-  if (!has_room(1)) return false;
+  if (!has_room(1)) [[unlikely]]
+    return false;
   std::byte* place = reinterpret_cast<std::byte*>(&slot) + payload_offset(IBV_WR_SEND);
   uint64_t staged_at = 0;
   if (!fits) {
     staged_at =
         staging_.take(segment(), attachment().process(), owner_.queue_pairs.size(), sge.length);
-    if (staged_at == 0) return false;
+    if (staged_at == 0) [[unlikely]]
+      return false;
     place = segment().bytes_at(staged_at);
   }
-  Send& send = enqueue(request, sge.length, 1);
-  describe(request, send, 0, slot);
+  describe(request, sge.length, 0, slot);
   copy_few(place, from, sge.length);
+  if (!fits) memcpy(slot.body, &staged_at, sizeof staged_at);
+  layout::Carriage carriage = fits ? layout::Carriage::in_slot : layout::Carriage::staged;
+  slot.carriage = carriage;
+  uint64_t wire = publish(slot);
+  ticks = platform::ticks();
+  slot.arrival_ticks.store(ticks, std::memory_order_relaxed);
+  Send& send = enqueue(request, sge.length, 1);
+  send.wire = wire;
+  send.on_wire = true;
+  send.carriage = carriage;
   if (!fits) {
     send.staged_at = staged_at;
     send.staging_mark = staging_.mark();
-    send.carriage = layout::Carriage::staged;
-    memcpy(slot.body, &staged_at, sizeof staged_at);
   }
-  slot.carriage = send.carriage;
-  publish(send, slot);
-  ticks = platform::ticks();
-  slot.arrival_ticks.store(ticks, std::memory_order_relaxed);
   wake_peer_for(send);
   return true;
 }
@@ -92,22 +106,27 @@ bool QueuePair::send_short(const ibv_send_wr& request, uint64_t& ticks) {
 std::optional<QueuePair::Verdict> QueuePair::settle_short(const layout::Slot& slot) {
   uint32_t bytes = layout::read_once(slot.bytes);
   if (!sends(slot.opcode) || slot.carriage == layout::Carriage::gather ||
-      (slot.flags & ~layout::kSolicited) != 0 || bytes > short_bytes_ || bytes == 0) {
+      (slot.flags & ~layout::kSolicited) != 0 || bytes > short_bytes_ || bytes == 0) [[unlikely]] {
     return {};
   }
   const std::byte* payload = payload_in(slot, bytes);
-  if (!payload) return {};
-  platform::will_read(payload, std::min<uint64_t>(bytes, kReadAhead));
-  if (shared_ || own_receives_.empty() || !on_plain_way()) return {};
-  const Receive& receive = own_receives_.front();
-  if (receive.pieces != 1 || receive.spoiled || bytes > receive.bytes) return {};
-  if (receive.posted_ticks > last_settled_ticks_ && receive.posted_ticks > arrival_at(slot))
+  if (!payload) [[unlikely]]
     return {};
-  if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) return {};
+  platform::will_read(payload, std::min<uint64_t>(bytes, kReadAhead));
+  if (shared_ || own_receives_.empty() || !on_plain_way()) [[unlikely]]
+    return {};
+  const Receive& receive = own_receives_.front();
+  if (receive.pieces != 1 || receive.spoiled || bytes > receive.bytes) [[unlikely]]
+    return {};
+  if (receive.posted_ticks > last_settled_ticks_ && receive.posted_ticks > arrival_at(slot))
+      [[unlikely]]
+    return {};
+  if (uint64_t frame = profile().frame_bytes; frame != 0 && receive.bytes > frame) [[unlikely]]
+    return {};
   const ibv_sge& sge = *own_receives_.front_pieces();
   const Region* region = owner_.regions.find(sge.lkey);
   if (!region || region->domain != qp_base.pd || !(region->access & IBV_ACCESS_LOCAL_WRITE) ||
-      !region->covers(sge.addr, sge.length)) {
+      !region->covers(sge.addr, sge.length)) [[unlikely]] {
     return {};
   }
   copy_few(region->at(sge.addr), payload, bytes);

@@ -38,15 +38,15 @@ bool crowded(const Segment& segment) {
 // nanoseconds each. Not where others want the core.
 constexpr int kLooks = 5;
 
-bool polled_before(const CompletionQueue& queue) {
-  static thread_local const CompletionQueue* latest = nullptr;
+bool polled_before(CompletionQueue& queue) {
+  const CompletionQueue*& latest = queue.owner().latest_polled;
   bool before = latest == &queue && queue.polls_without.load(std::memory_order_relaxed) != 0;
   latest = &queue;
   return before;
 }
 
 // Brings what has happened into an empty queue, or to who polls it. Under the lock.
-void look(CompletionQueue& queue) {
+[[gnu::always_inline]] inline void look(CompletionQueue& queue) {
   for (QueuePair* pair : queue.receivers) pair->progress_receives();
   if (queue.taken() == 0 && queue.receivers.size() == 1 && !crowded(queue.owner().segment()) &&
       polled_before(queue)) {
@@ -61,15 +61,19 @@ void look(CompletionQueue& queue) {
   if (polls % kPollsPerYield == kPollsPerYield - 1) queue.owner().progress_all();
 }
 
-inline int take(CompletionQueue& queue, int count, ibv_wc* out) {
+[[gnu::always_inline]] inline int take(CompletionQueue& queue, int count, ibv_wc* out) {
   std::lock_guard guard(queue.owner().lock);
   queue.begin_taking(out, count);
   if (queue.taken() == 0) look(queue);
   return queue.end_taking();
 }
 
+[[gnu::noinline]] int take_again(CompletionQueue& queue, int count, ibv_wc* out) {
+  return take(queue, count, out);
+}
+
 // Offers the core to others when it is time; whether they have had it.
-bool after_many_polls(CompletionQueue& queue, uint32_t polls) {
+[[gnu::noinline]] bool after_many_polls(CompletionQueue& queue, uint32_t polls) {
   if (polls % kPollsPerYield == 0) queue.owner().attachment().date_progress();
   const Segment& segment = queue.owner().segment();
   bool wanted = crowded(segment);
@@ -105,7 +109,7 @@ int poll(ibv_cq* face, int count, ibv_wc* out) {
   int taken = take(queue, count, out);
   // What came while others had the core is no news to the peer, which may be gone by now: libfabric
   // closes a queue pair when it finds "no completion" and then "disconnected".
-  if (taken == 0 && after_empty_poll(queue)) taken = take(queue, count, out);
+  if (taken == 0 && after_empty_poll(queue)) taken = take_again(queue, count, out);
   return taken == 0 ? 0 : end_poll(queue, out, taken);
 }
 
