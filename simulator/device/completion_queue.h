@@ -111,8 +111,7 @@ class CompletionQueue : public ibv_cq_ex {
   // Polls since one found something. Threads may poll at once, and none needs to be counted
   // exactly.
   std::atomic<uint32_t> polls_without = 0;
-  std::atomic<bool> wanted_core = false;  // others took it when it was last given away
-  uint32_t events_taken = 0;              // by ibv_get_cq_event()
+  uint32_t events_taken = 0;  // by ibv_get_cq_event()
   Completion current{};
 
  private:

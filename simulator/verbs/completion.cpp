@@ -21,12 +21,7 @@ namespace {
 // awaited. Where each process can have a core of its own only strangers would take it, and keep it
 // for a whole time slice.
 constexpr uint32_t kPollsPerYield = 64, kPollsPerYieldAlone = 4096;
-// Where others took the core the last time: their messages, too, wait for it.
-constexpr uint32_t kPollsPerWantedYield = 8;
-static_assert(kPollsPerYieldAlone % kPollsPerYield == 0 &&
-              kPollsPerYield % kPollsPerWantedYield == 0);
-// A yield that nobody takes is a system call; one that somebody takes lasts two switches at least.
-constexpr double kTakenYieldNs = 1000;
+static_assert(kPollsPerYieldAlone % kPollsPerYield == 0);
 
 bool crowded(const Segment& segment) {
   static const auto cores = static_cast<uint32_t>(platform::usable_processors());
@@ -74,13 +69,9 @@ bool polled_before(CompletionQueue& queue) {
 
 // Offers the core to others when it is time; whether they have had it.
 [[gnu::noinline]] bool after_many_polls(CompletionQueue& queue, uint32_t polls) {
-  if (polls % kPollsPerYield == 0) queue.owner().attachment().date_progress();
-  const Segment& segment = queue.owner().segment();
-  bool wanted = crowded(segment);
-  if (!wanted && polls % kPollsPerYieldAlone != 0) return false;
-  uint64_t before = platform::ticks();
+  queue.owner().attachment().date_progress();
+  if (!crowded(queue.owner().segment()) && polls % kPollsPerYieldAlone != 0) return false;
   sched_yield();
-  queue.wanted_core = wanted && platform::ticks() - before > segment.ticks_in_ns(kTakenYieldNs);
   return true;
 }
 
@@ -90,8 +81,7 @@ inline bool after_empty_poll(CompletionQueue& queue) {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t polls = queue.polls_without.load(std::memory_order_relaxed) + 1;
   queue.polls_without.store(polls, std::memory_order_relaxed);
-  uint32_t patience = queue.wanted_core ? kPollsPerWantedYield : kPollsPerYield;
-  return polls % patience == 0 && after_many_polls(queue, polls);
+  return polls % kPollsPerYield == 0 && after_many_polls(queue, polls);
 }
 
 int end_poll(CompletionQueue& queue, ibv_wc* out, int taken) {

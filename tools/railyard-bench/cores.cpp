@@ -8,12 +8,12 @@ namespace railyard::bench {
 
 #ifdef RAILYARD_LINUX
 
-void keep_to_core(int rank, int ranks) {
+void keep_to_core(int rank) {
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) < ranks) return;
-  int nth = 0;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return;
+  int wanted = rank % CPU_COUNT(&allowed), nth = 0;
   for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &allowed) || nth++ != rank) continue;
+    if (!CPU_ISSET(core, &allowed) || nth++ != wanted) continue;
     cpu_set_t own;
     CPU_ZERO(&own);
     CPU_SET(core, &own);
@@ -24,7 +24,7 @@ void keep_to_core(int rank, int ranks) {
 
 #else
 
-void keep_to_core(int, int) {}
+void keep_to_core(int) {}
 
 #endif
 

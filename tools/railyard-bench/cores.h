@@ -3,9 +3,10 @@
 
 namespace railyard::bench {
 
-// Where there is a core for each rank, keeps this process and its threads to come on one of its own,
-// as mpirun does: ranks that poll are easily left on one core together. Does nothing where the
-// system offers no such thing.
-void keep_to_core(int rank, int ranks);
+// Keeps this process and its threads to come on one core: one of its own where there are enough, as
+// mpirun does, else one of those that the ranks share evenly. Ranks that poll are easily left
+// together on one core while another has less to do, by chance for the whole of a short run. Does
+// nothing where the system offers no such thing.
+void keep_to_core(int rank);
 
 }  // namespace railyard::bench

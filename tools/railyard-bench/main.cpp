@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     Sweep sweep = Sweep::from_arguments(argc, argv);
     auto config = railyard::Config::from_environment();
     if (!config) throw std::invalid_argument("start it with railyard bench");
-    railyard::bench::keep_to_core(config->rank, config->size());
+    railyard::bench::keep_to_core(config->rank);
     auto group = Group::create(*config);
     Runtime runtime(*group, sweep);
     if (group->rank() == 0) std::printf("backend %s\n", group->description().c_str());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "railyard-bench/cores.h"
 #include "railyard-bench/sweep.h"
 
 namespace {
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
   try {
     Sweep sweep = Sweep::from_arguments(argc, argv);
     Mpi mpi(sweep);
+    railyard::bench::keep_to_core(mpi.rank());
     code = railyard::bench::measure(sweep, mpi) ? 0 : 3;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "railyard-bench-mpi: %s\n", error.what());

@@ -18,6 +18,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kWarmUps = 5, kWarmUpTries = 5;
+// Of the time for a size: at first ranks that share a core are still in each other's way.
+constexpr double kWarmUpShare = 0.1;
 // Batches are long enough for the clock and the barrier between them not to matter, short enough
 // that some pass undisturbed where others want the cores too, and many enough for a median.
 constexpr double kBatchSeconds = 0.5e-3;
@@ -143,8 +145,12 @@ class Measurement {
     if (sweep_.operation == "broadcast" && contestant_.rank() == 0) {
       std::copy_n(input_.data(), bytes, output_.data());
     }
-    double least = time_batch(bytes, kWarmUps);
-    for (int i = 1; i < kWarmUpTries; ++i) least = std::min(least, time_batch(bytes, kWarmUps));
+    double least = 1e9, all = 0;  // the same in all ranks
+    for (int i = 0; i < kWarmUpTries || all < kWarmUpShare * sweep_.seconds; ++i) {
+      double once = time_batch(bytes, kWarmUps);
+      least = std::min(least, once);
+      all += once * kWarmUps;
+    }
     return std::max(least, 1e-9);
   }
 
