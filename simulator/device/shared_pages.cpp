@@ -99,10 +99,18 @@ bool SharedPages::room_for(uint64_t bytes) const {
 }
 
 bool SharedPages::share(const std::byte* base, uint64_t bytes, uintptr_t hot) {
+  uintptr_t window = hot / kWindowBytes * kWindowBytes, next = window + kWindowBytes;
+  if (!share_window(base, bytes, window)) return false;
+  auto first = reinterpret_cast<uintptr_t>(base), end = first + bytes;
+  if (first < window && window - first <= kLittle) share_window(base, bytes, window - kWindowBytes);
+  if (end > next && end - next <= kLittle) share_window(base, bytes, next);
+  return true;
+}
+
+bool SharedPages::share_window(const std::byte* base, uint64_t bytes, uintptr_t window) {
   if (!possible()) return false;
   auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   auto first = reinterpret_cast<uintptr_t>(base);
-  uintptr_t window = hot / kWindowBytes * kWindowBytes;
   uintptr_t begin = std::max((first + page - 1) / page * page, window);
   uintptr_t end = std::min((first + bytes) / page * page, window + kWindowBytes);
   if (begin >= end) return false;

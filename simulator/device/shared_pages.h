@@ -24,6 +24,9 @@ class SharedPages {
   // What moves at once: no more than what is this long and aligned so. It stops those who write
   // there for a millisecond.
   static constexpr uint64_t kWindowBytes = uint64_t{4} << 20;
+  // What a region has no more of in the window beside moves with it: an operation that crosses is
+  // copied plainly as a whole or not at all, and so little takes long to be copied often enough.
+  static constexpr uint64_t kLittle = uint64_t{1} << 20;
   // Copies of all that lies in a window before it moves. There and back takes as long as some ten
   // gain, and one operation of a group, after which its memory may be deregistered, copies what
   // each rank has for all others once to every peer.
@@ -45,7 +48,8 @@ class SharedPages {
   void forbid() { forbidden_ = true; }
 
   // Moves the whole pages of [base, base + bytes), which are registered and stay so meanwhile, that
-  // lie in the window around `hot`. False: there are none, or they cannot.
+  // lie in the window around `hot`, and the little that may lie beside it. False: there are none in
+  // that window, or they cannot.
   bool share(const std::byte* base, uint64_t bytes, uintptr_t hot);
   // Whether any page there is shared.
   bool any_of(const std::byte* base, uint64_t bytes);
@@ -64,6 +68,7 @@ class SharedPages {
   class Closed;
 
   static bool system_can();
+  bool share_window(const std::byte* base, uint64_t bytes, uintptr_t window);
   void move_back(const std::byte* base, uint64_t bytes);
   layout::Process& record() const { return segment_.process(process_); }
   layout::SharedPages* table();

@@ -377,6 +377,34 @@ TEST_F(SharedPagesTest, WhatAProgramMapsThereMeanwhileIsLeftAlone) {
       });
 }
 
+// An operation that crosses from one window to the next is copied plainly as a whole or not at all.
+TEST_F(SharedPagesTest, TheLittleBesideAWindowMovesWithIt) {
+  connected([](Side&) {},
+            [](Side& side, Window window) {
+              constexpr size_t kWindow = 4 * kBytes, kLittle = 2 * kPage;
+              for (size_t before : {kLittle, kBytes - kLittle}) {
+                void* all =
+                    mmap(nullptr, 3 * kWindow, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                uintptr_t edge = (reinterpret_cast<uintptr_t>(all) / kWindow + 2) * kWindow;
+                auto* memory = reinterpret_cast<uint8_t*>(edge - before);
+                ASSERT_EQ(mmap(memory, kBytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                          memory);
+                Buffer buffer(side.here, memory, kBytes, Buffer::kAllAccess);
+                bool begins = before == kLittle;  // with the little
+                size_t hot = begins ? kLittle : 0, little = begins ? 0 : kBytes - kLittle;
+                auto end = std::chrono::steady_clock::now() + kPatience;
+                while (!shared_at(memory + hot) && std::chrono::steady_clock::now() < end) {
+                  ASSERT_EQ(side.write(buffer.piece(hot, kBytes / 2), window), IBV_WC_SUCCESS);
+                }
+                EXPECT_TRUE(shared_at(memory + hot));
+                while (!shared_at(memory + little) && std::chrono::steady_clock::now() < end)
+                  usleep(1000);
+                EXPECT_TRUE(shared_at(memory + little)) << begins;
+              }
+            });
+}
+
 // What else is a mapping of the program's is none that may move.
 TEST_F(SharedPagesTest, MemoryWithSomethingSpecialStaysWhereItIs) {
   connected([](Side&) {},
