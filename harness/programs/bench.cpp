@@ -165,10 +165,13 @@ class Bench {
     launch.executable = launcher_;
     launch.arguments = {"-n", std::to_string(options_.ranks), mpi_};
     launch.arguments.insert(launch.arguments.end(), arguments_.begin(), arguments_.end());
-    // As variables, because each MPI's mpirun has options of its own: more ranks than cores, shared
-    // memory alone, and root, who is the user in containers.
+    // As variables, because each MPI's mpirun has options of its own: more ranks than cores, which
+    // they choose themselves as ours do, shared memory alone, and root, who is the user in
+    // containers.
     launch.environment = {{"OMPI_MCA_rmaps_base_oversubscribe", "1"},
                           {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
+                          {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+                          {"PRTE_MCA_hwloc_default_binding_policy", "none"},
                           {"OMPI_MCA_btl", "self,vader"},
                           {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
                           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}};

@@ -149,7 +149,7 @@ int Attachment::join() {
   int result = pthread_create(&thread, nullptr, body, this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (result == 0) pthread_detach(thread);
-  record.state.store(layout::kLive, std::memory_order_release);
+  record.state.store(layout::state_with(layout::kLive, record.pid), std::memory_order_release);
   note_progress(segment_.now_ticks());
   return result;
 }

@@ -65,8 +65,7 @@ std::optional<uint32_t> claim(Attachment& attachment, uint32_t device) {
 
 void ring_all(const Segment& segment) {
   for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-    if (segment.process(i).state.load() == layout::kLive)
-      platform::ring_bell(segment.process(i).doorbell);
+    if (segment.live(i)) platform::ring_bell(segment.process(i).doorbell);
   }
 }
 

@@ -18,7 +18,9 @@ bool find_shared(const fabric::Segment& segment, const layout::Process& process,
                  const Pieces& there, Pieces& out) {
   uint64_t offset = process.shared_pages.load(std::memory_order_acquire);
   // What a dead process had is given back as soon as that is known.
-  if (offset == 0 || process.state.load(std::memory_order_acquire) != layout::kLive) return false;
+  if (offset == 0 ||
+      layout::state_of(process.state.load(std::memory_order_acquire)) != layout::kLive)
+    return false;
   const auto* entries = reinterpret_cast<const layout::SharedPages*>(segment.bytes_at(offset));
   for (size_t i = 0; i < there.count(); ++i) {
     auto at = reinterpret_cast<uint64_t>(there.data()[i].iov_base);

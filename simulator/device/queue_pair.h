@@ -125,21 +125,21 @@ class QueuePair : public ibv_qp_ex {
  private:
   // A send request until it is completed.
   struct Send {
-    uint64_t id = 0;
-    uint64_t wire = 0;          // its number on the ring, where it is on it
-    uint64_t ready_ticks = 0;   // not complete before, as the links say
-    uint64_t staging_mark = 0;  // 0: nothing of it in the staging ring
-    uint64_t staged_at = 0;     // where in the segment a staged payload is
-    uint64_t block_bytes = 0;   // of a block of its own there; 0: it is in the ring
-    uint64_t completion = 0;  // how many its completion queue had with its own; 0: none is written
-    uint64_t digest = 0;      // of its memory when it was posted, while memory is watched
-    uint32_t bytes = 0;
-    uint32_t units = 0;
-    ibv_wr_opcode opcode{};
-    ibv_wc_status failure = IBV_WC_SUCCESS;  // found when it was posted
-    layout::Carriage carriage{};
-    bool on_wire = false, signaled = false;
-    int pieces = 0;  // in pieces_: of a READ, an atomic operation, or while memory is watched
+    uint64_t id;
+    uint64_t wire;          // its number on the ring, where it is on it
+    uint64_t ready_ticks;   // not complete before, as the links say
+    uint64_t staging_mark;  // 0: nothing of it in the staging ring
+    uint64_t staged_at;     // where in the segment a staged payload is
+    uint64_t block_bytes;   // of a block of its own there; 0: it is in the ring
+    uint64_t completion;    // how many its completion queue had with its own; 0: none is written
+    uint64_t digest;        // of its memory when it was posted, while memory is watched
+    uint32_t bytes;
+    uint32_t units;
+    ibv_wr_opcode opcode;
+    ibv_wc_status failure;  // found when it was posted
+    layout::Carriage carriage;
+    bool on_wire, signaled;
+    int pieces;  // in pieces_: of a READ, an atomic operation, or while memory is watched
   };
   // A datagram whose receiver's inbox is full.
   struct PendingDatagram {

@@ -101,7 +101,7 @@ bool SharedPages::room_for(uint64_t bytes) const {
 bool SharedPages::share(const std::byte* base, uint64_t bytes, uintptr_t hot) {
   uintptr_t window = hot / kWindowBytes * kWindowBytes, next = window + kWindowBytes;
   if (!share_window(base, bytes, window)) return false;
-  auto first = reinterpret_cast<uintptr_t>(base), end = first + bytes;
+  uintptr_t first = reinterpret_cast<uintptr_t>(base), end = first + bytes;
   if (first < window && window - first <= kLittle) share_window(base, bytes, window - kWindowBytes);
   if (end > next && end - next <= kLittle) share_window(base, bytes, next);
   return true;

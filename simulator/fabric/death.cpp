@@ -11,8 +11,7 @@ using namespace layout;
 
 bool Segment::alive(uint32_t index) const {
   const Process& record = process(index);
-  if (record.state.load(std::memory_order_acquire) != kLive) return false;
-  return platform::process_alive(record.pid, record.start_time);
+  return live(index) && platform::process_alive(record.pid, record.start_time);
 }
 
 bool Segment::reaches_into(const QueuePair& pair, uint32_t process) const {
@@ -25,8 +24,8 @@ bool Segment::reaches_into(const QueuePair& pair, uint32_t process) const {
 
 void Segment::reap(uint32_t index) const {
   Process& record = process(index);
-  uint32_t seen = kLive;
-  if (record.state.load() == kLive) {
+  uint32_t seen = record.state.load();
+  if (state_of(seen) == kLive && !platform::process_alive(pid_of(seen), record.start_time)) {
     record.died_ticks.store(now_ticks());
     record.state.compare_exchange_strong(seen, kDead);
   }
@@ -84,7 +83,7 @@ const Share* Segment::heir(uint32_t queue_pair) const {
     const Share& share = this->share(i);
     uint32_t owner = share.owner.load(std::memory_order_acquire);
     if (owner == 0 || share.domain.load(std::memory_order_acquire) == 0) continue;
-    if (share.queue_pair == queue_pair && process(owner - 1).state.load() == kLive) return &share;
+    if (share.queue_pair == queue_pair && live(owner - 1)) return &share;
   }
   return nullptr;
 }
@@ -106,7 +105,7 @@ bool Segment::hand_over(uint32_t number, uint32_t from) const {
     if (!pair.owner.compare_exchange_strong(owner, next_owner)) return true;
     if (!next) return false;
     // Who has died since may have been reaped before it had this.
-    if (process(next_owner - 1).state.load() == kLive) {
+    if (live(next_owner - 1)) {
       context(pair.context).queue_pairs.fetch_add(1);
       return true;
     }
@@ -129,7 +128,7 @@ bool Segment::unread(const QueuePair& pair) const {
   if (connection == 0 || sent == 0 || number >= header().queue_pairs_used.load()) return false;
   const QueuePair& peer = queue_pair(number);
   uint32_t receiver = peer.owner.load(std::memory_order_acquire);
-  if (receiver == 0 || process(receiver - 1).state.load() != kLive || peer.life.load() == 0 ||
+  if (receiver == 0 || !live(receiver - 1) || peer.life.load() == 0 ||
       static_cast<int32_t>(peer.port) != pair.peer_port.load()) {
     return false;
   }
@@ -182,12 +181,14 @@ void Segment::reap_if_dead(const Shared<uint32_t>& owner) const {
 
 void Segment::reap_dead() const {
   for (uint32_t i = 0; i < header().processes_used.load(); ++i) {
-    uint32_t seen = process(i).state.load();
-    if (seen == kLive && !alive(i)) reap(i);
-    // It did not come to live: there is nobody's message to wait for.
-    if (state_of(seen) == kClaimed && !platform::process_alive(pid_of(seen))) {
-      process(i).died_ticks.store(0);
-      process(i).state.compare_exchange_strong(seen, kDead);
+    Shared<uint32_t>& state = process(i).state;
+    uint32_t seen = state.load();
+    if (state_of(seen) == kLive) reap(i);
+    // One that did not come to live has nothing that anybody waits for, and is not shown.
+    if (state_of(seen) == kClaimed && !platform::process_alive(pid_of(seen)) &&
+        state.compare_exchange_strong(seen, state_with(kReaping, getpid()))) {
+      give_back_messages(i);
+      state.store(kFree, std::memory_order_release);
     }
   }
   reap_further();

@@ -52,8 +52,7 @@ struct Fabric::Impl {
 
   void wake_everyone() const {
     for (uint32_t i = 0; i < segment.header().processes_used.load(); ++i) {
-      if (segment.process(i).state.load() == kLive)
-        platform::ring_bell(segment.process(i).doorbell);
+      if (segment.live(i)) platform::ring_bell(segment.process(i).doorbell);
     }
   }
 

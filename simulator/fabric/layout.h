@@ -159,7 +159,8 @@ struct Switch {
 // Dead: what it put on wires is still there for those who have not looked. Reaping: somebody gives back
 // what it held. Buried: nothing of it is left but this record and its trace.
 enum RecordState : uint32_t { kFree = 0, kClaimed, kLive, kDead, kReaping, kBuried };
-// Claimed and reaping say who is at it, as Process::state: should that one die, another takes over.
+// Claimed, live and reaping say whose they are, in Process::state: one who claims or reaps and dies is
+// followed by another, and who is taken for dead is the one that was looked at.
 inline constexpr uint32_t kStateBits = 3;
 constexpr uint32_t state_with(RecordState state, int32_t pid) {
   return state | static_cast<uint32_t>(pid) << kStateBits;
@@ -201,7 +202,7 @@ enum class TraceKind : uint8_t {
 };
 
 struct alignas(128) Process {
-  Shared<uint32_t> state;  // RecordState; state_with() a pid for some
+  Shared<uint32_t> state;  // RecordState, state_with() a pid where it is somebody's
   int32_t pid;
   uint64_t start_time;
   uint32_t node;

@@ -112,6 +112,11 @@ class Segment {
     return number;
   }
 
+  // Not found dead yet.
+  bool live(uint32_t process) const {
+    return layout::state_of(this->process(process).state.load(std::memory_order_acquire)) ==
+           layout::kLive;
+  }
   bool alive(uint32_t process) const;
   // Whether this queue pair's process, which lives, reaches into the memory of `process`.
   bool reaches_into(const layout::QueuePair& pair, uint32_t process) const;

@@ -19,7 +19,7 @@ namespace railyard::platform {
 namespace {
 
 struct Identity {
-  uint64_t start_time = 0;
+  uint64_t start_time = 0;  // 0: the system does not say
   bool zombie = false;
 };
 
@@ -71,12 +71,12 @@ Identity identify(pid_t pid) {
 uint64_t process_start_time(pid_t pid) { return identify(pid).start_time; }
 
 bool process_alive(pid_t pid, uint64_t start_time) {
-  if (pid <= 0 || (kill(pid, 0) != 0 && errno == ESRCH)) return false;
+  auto exists = [pid] { return kill(pid, 0) == 0 || errno != ESRCH; };
+  if (pid <= 0 || !exists()) return false;
   Identity now = identify(pid);
-  return now.start_time == start_time && !now.zombie;
+  if (now.start_time == 0) return exists();  // it has gone meanwhile, or the system does not say
+  return !now.zombie && (start_time == 0 || now.start_time == start_time);
 }
-
-bool process_alive(pid_t pid) { return process_alive(pid, process_start_time(pid)); }
 
 int usable_processors() {
 #ifdef RAILYARD_LINUX

@@ -42,7 +42,7 @@ class Scene {
     uint32_t process = segment.claim_process().value();
     segment.process(process).pid = getpid();
     segment.process(process).start_time = platform::process_start_time(getpid());
-    segment.process(process).state.store(layout::kLive);
+    segment.process(process).state.store(layout::state_with(layout::kLive, getpid()));
     return process;
   }
 
